@@ -1,1 +1,2 @@
-export {}
+export { PartitionLeader } from './leader.ts'
+export type { LeaderInput, LeaderOptions, LeaderOutput, SyncPolicy } from './leader.ts'

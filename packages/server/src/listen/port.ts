@@ -1,0 +1,152 @@
+/**
+ * The one port. The first bytes of a cleartext connection tell HTTP/2 with prior knowledge (gRPC)
+ * from HTTP/1.1 (health, metrics); with TLS, ALPN does.
+ */
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+
+/** How an HTTP/2 connection preface starts; no HTTP/1 method does. [RFC 9113 3.4] */
+const HTTP2_PREFACE = Buffer.from('PRI')
+
+export type PortOptions = {
+  readonly host: string
+  /** 0 picks a free one. */
+  readonly port: number
+  readonly tls?: PortTls
+  /** A connection that has not said what it speaks by then is cut. */
+  readonly firstBytesTimeoutMs: number
+  /** Open connections, both protocols together; more are refused. */
+  readonly maxConnections: number
+  readonly onHttp2: (socket: Socket) => void
+  readonly onHttp1: RequestListener
+}
+
+export type PortTls = {
+  readonly cert: Buffer
+  readonly key: Buffer
+  /** Certificates of the authorities whose clients are let in; undefined lets in every client. */
+  readonly clientCa?: Buffer
+}
+
+export type Address = { readonly host: string; readonly port: number }
+
+export class Port {
+  readonly #options: PortOptions
+  readonly #http1: Server
+  readonly #listener: TcpServer
+  readonly #sockets = new Set<Socket>()
+
+  constructor(options: PortOptions) {
+    this.#options = options
+    this.#http1 = createHttpServer({ maxHeaderSize: 16_384 }, options.onHttp1)
+    this.#http1.requestTimeout = options.firstBytesTimeoutMs
+    this.#http1.headersTimeout = options.firstBytesTimeoutMs
+    this.#http1.keepAliveTimeout = 5_000
+    this.#listener = options.tls ? this.#tlsListener(options.tls) : this.#tcpListener()
+    this.#listener.maxConnections = options.maxConnections
+  }
+
+  /** Binds. Rejects with a text that names the address and the setting when it is taken. */
+  async listen(): Promise<Address> {
+    const { host, port } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      this.#listener.once('error', (cause: NodeJS.ErrnoException) => {
+        reject(listenError(host, port, cause))
+      })
+      this.#listener.listen({ host, port }, () => {
+        this.#listener.removeAllListeners('error')
+        // A later error of the listener (out of descriptors) must not end the process.
+        this.#listener.on('error', () => undefined)
+        resolve()
+      })
+    })
+    const bound = this.#listener.address()
+    return { host, port: typeof bound === 'object' && bound ? bound.port : port }
+  }
+
+  /** Takes no new connections. */
+  stopListening(): void {
+    this.#listener.close()
+    this.#http1.closeIdleConnections()
+  }
+
+  /** Cuts what is still open. */
+  destroy(): void {
+    this.stopListening()
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  get connections(): number {
+    return this.#sockets.size
+  }
+
+  #tcpListener(): TcpServer {
+    return createTcpServer({ noDelay: true }, (socket) => {
+      this.#track(socket)
+      this.#sniff(socket)
+    })
+  }
+
+  #tlsListener(tls: PortTls): TcpServer {
+    const listener = createTlsServer(
+      {
+        cert: tls.cert,
+        key: tls.key,
+        ...(tls.clientCa ? { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true } : {}),
+        ALPNProtocols: ['h2', 'http/1.1'],
+        minVersion: 'TLSv1.2',
+        handshakeTimeout: this.#options.firstBytesTimeoutMs,
+      },
+      (socket: TLSSocket) => {
+        this.#track(socket)
+        if (socket.alpnProtocol === 'h2') this.#options.onHttp2(socket)
+        else this.#http1.emit('connection', socket)
+      },
+    )
+    // A handshake that fails is the client's affair.
+    listener.on('tlsClientError', (_error, socket) => socket.destroy())
+    return listener
+  }
+
+  #track(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.setNoDelay(true)
+    socket.on('error', () => socket.destroy())
+    socket.once('close', () => this.#sockets.delete(socket))
+  }
+
+  #sniff(socket: Socket): void {
+    const tooLate = setTimeout(() => socket.destroy(), this.#options.firstBytesTimeoutMs)
+    tooLate.unref()
+    socket.once('close', () => clearTimeout(tooLate))
+    let received = Buffer.alloc(0)
+    const look = (): void => {
+      const more = socket.read() as Buffer | null
+      if (more !== null) received = received.length === 0 ? more : Buffer.concat([received, more])
+      const known = Math.min(received.length, HTTP2_PREFACE.length)
+      const mayBeHttp2 = received.subarray(0, known).equals(HTTP2_PREFACE.subarray(0, known))
+      if (mayBeHttp2 && known < HTTP2_PREFACE.length) {
+        // "P" and "PR" may still become POST or PRI: wait for the next bytes.
+        socket.once('readable', look)
+        return
+      }
+      clearTimeout(tooLate)
+      socket.unshift(received)
+      if (mayBeHttp2) this.#options.onHttp2(socket)
+      else this.#http1.emit('connection', socket)
+    }
+    socket.once('readable', look)
+  }
+}
+
+function listenError(host: string, port: number, cause: NodeJS.ErrnoException): Error {
+  const at = `${host}:${port}`
+  const text =
+    cause.code === 'EADDRINUSE'
+      ? `cannot listen on ${at}: the port is taken by another process; choose another with --port (or the setting "listen")`
+      : cause.code === 'EACCES'
+        ? `cannot listen on ${at}: not permitted; choose a port above 1023 with --port (or the setting "listen")`
+        : `cannot listen on ${at}: ${cause.message}; check the setting "listen"`
+  return new Error(text, { cause })
+}
