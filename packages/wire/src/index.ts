@@ -1,1 +1,52 @@
-export {}
+export * as api from './messages.ts'
+export * as internal from './internal-messages.ts'
+export {
+  create,
+  decodeMessage,
+  equals,
+  fromBinary,
+  fromJson,
+  toBinary,
+  toJson,
+} from './protobuf.ts'
+export type {
+  DecodedMessage,
+  DescMessage,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from './protobuf.ts'
+export {
+  decodeEnvelope,
+  decodeEnvelopeOf,
+  encodeCheckedEnvelope,
+  encodeEnvelope,
+  ENVELOPE_HEADER_BYTES,
+  EnvelopeType,
+  payloadStartOf,
+  writeEnvelopeHeader,
+} from './envelope.ts'
+export type { DecodedEnvelope, EnvelopeProblem } from './envelope.ts'
+export { crc32c } from './crc32c.ts'
+export { crc32Ieee } from './crc32-ieee.ts'
+export { decodeText, encodeText, isUtf8 } from './text.ts'
+export {
+  ClusterSubjects,
+  DEFAULT_NAMESPACE,
+  overlapsReserved,
+  partitionSubject,
+  streamSubjectProblem,
+  targetSubjectProblem,
+} from './subjects.ts'
+export type { ChosenSubjectProblem } from './subjects.ts'
+export {
+  hasWildcard,
+  isLiteralSubject,
+  isSubject,
+  literalSubjectProblem,
+  SUBJECT_MAX_BYTES,
+  subjectMatches,
+  subjectProblem,
+  subjectsOverlap,
+} from './subject-syntax.ts'
+export type { SubjectProblem } from './subject-syntax.ts'
