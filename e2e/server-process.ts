@@ -1,0 +1,188 @@
+/** A server of ours as a real child process on loopback, restartable on its data directory. */
+import { writeFileSync } from 'node:fs'
+import { get } from 'node:http'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Child, type ExitStatus, until } from './child.ts'
+import { freePort, removeFolder, tempFolder } from './places.ts'
+
+export type ServerOptions = {
+  /** URL of an external NATS; without it the server embeds its own. */
+  readonly natsUrl?: string
+  readonly port?: number
+  readonly dataDir?: string
+  /** Settings by their dotted key, written to the YAML file. */
+  readonly settings?: Readonly<Record<string, string | number | boolean>>
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Flags of node itself, for a profile: `--cpu-prof`. */
+  readonly nodeArgs?: readonly string[]
+}
+
+const READY_WITHIN_MS = 20_000
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const mainProgram = join(root, 'packages/server/src/main.ts')
+
+export class ServerProcess {
+  readonly port: number
+  readonly natsPort: number
+  readonly dataDir: string
+  readonly #folder: string
+  #options: ServerOptions
+  #child: Child | undefined
+
+  private constructor(options: ServerOptions, ports: { grpc: number; nats: number }) {
+    this.port = ports.grpc
+    this.natsPort = ports.nats
+    this.#folder = tempFolder('server')
+    this.dataDir = options.dataDir ?? join(this.#folder, 'data')
+    this.#options = options
+  }
+
+  /** Starts and waits for `/readyz`; rejects with the server's output otherwise. */
+  static async start(options: ServerOptions = {}): Promise<ServerProcess> {
+    const server = await ServerProcess.prepare(options)
+    await server.launch()
+    return server
+  }
+
+  /** Chooses ports and folders without starting, for tests of the start itself. */
+  static async prepare(options: ServerOptions = {}): Promise<ServerProcess> {
+    const natsPort = options.natsUrl === undefined ? await freePort() : portOf(options.natsUrl)
+    return new ServerProcess(options, { grpc: options.port ?? (await freePort()), nats: natsPort })
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  /** Where NATS clients reach the subjects of this server, embedded or not. */
+  get natsUrl(): string {
+    return this.#options.natsUrl ?? `nats://127.0.0.1:${this.natsPort}`
+  }
+
+  get pid(): number {
+    return this.#running().pid
+  }
+
+  get output(): string {
+    return this.#child?.output ?? ''
+  }
+
+  get status(): ExitStatus | undefined {
+    return this.#child?.status
+  }
+
+  get exited(): Promise<ExitStatus> {
+    return this.#running().exited
+  }
+
+  /** Starts the process without waiting for it. */
+  spawn(): void {
+    const child = this.#child
+    if (child !== undefined && child.status === undefined) throw new Error('it runs already')
+    this.#child = new Child({
+      command: process.execPath,
+      args: [
+        ...(this.#options.nodeArgs ?? []),
+        '--conditions=source',
+        mainProgram,
+        '--config',
+        this.#writeConfiguration(),
+        '--data-dir',
+        this.dataDir,
+        '--raft-bootstrap-seed',
+        ...(this.#options.args ?? []),
+      ],
+      ...(this.#options.env === undefined ? {} : { env: this.#options.env }),
+    })
+  }
+
+  async launch(): Promise<void> {
+    this.spawn()
+    await this.ready()
+  }
+
+  /** Waits until the server says that it is ready; rejects when it ended or `timeoutMs` passed. */
+  async ready(timeoutMs = READY_WITHIN_MS): Promise<void> {
+    const child = this.#running()
+    const up = await until(() => {
+      if (child.status !== undefined) {
+        throw new Error(`the server ended ${JSON.stringify(child.status)}:\n${child.output}`)
+      }
+      return answersReady(this.port)
+    }, timeoutMs)
+    if (up) return
+    await child.kill()
+    throw new Error(`the server is not ready after ${timeoutMs} ms; its output:\n${child.output}`)
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#running().signal(signal)
+  }
+
+  kill(): Promise<ExitStatus> {
+    return this.#running().kill()
+  }
+
+  /** SIGTERM, then the exit status. */
+  stop(): Promise<ExitStatus> {
+    return this.#running().stop()
+  }
+
+  /** Starts again on the same ports and data; `settings` are laid over the earlier ones. */
+  async restart(settings: NonNullable<ServerOptions['settings']> = {}): Promise<void> {
+    this.#options = { ...this.#options, settings: { ...this.#options.settings, ...settings } }
+    await this.launch()
+  }
+
+  /** Kills what still runs and removes the files. */
+  async remove(): Promise<void> {
+    await this.#child?.kill()
+    if (process.env['KEEP'] !== '1') removeFolder(this.#folder)
+  }
+
+  #running(): Child {
+    if (this.#child === undefined) throw new Error('the server was not started')
+    return this.#child
+  }
+
+  #writeConfiguration(): string {
+    const settings: Record<string, string | number | boolean> = {
+      listen: `127.0.0.1:${this.port}`,
+      'logging.level': 'info',
+    }
+    let lists = ''
+    if (this.#options.natsUrl === undefined) {
+      const natsFile = join(this.#folder, 'nats.conf')
+      writeFileSync(natsFile, `host: 127.0.0.1\nport: ${this.natsPort}\n`)
+      settings['nats.embedded'] = true
+      settings['nats.embedded.config'] = natsFile
+    } else {
+      lists = `nats.servers: [${JSON.stringify(this.#options.natsUrl)}]\n`
+    }
+    const all = { ...settings, ...this.#options.settings }
+    const lines = Object.entries(all).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
+    const file = join(this.#folder, 'liftbridge.yaml')
+    writeFileSync(file, lines.join('') + lists)
+    return file
+  }
+}
+
+function portOf(url: string): number {
+  return Number(new URL(url).port)
+}
+
+function answersReady(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    // A connection of its own each time: a pooled one would hold up the server's drain.
+    const options = { host: '127.0.0.1', port, path: '/readyz', agent: false, timeout: 2_000 }
+    const request = get(options, (response) => {
+      response.resume()
+      response.once('end', () => resolve(response.statusCode === 200))
+      response.once('error', () => resolve(false))
+    })
+    request.once('timeout', () => request.destroy())
+    request.once('error', () => resolve(false))
+  })
+}
