@@ -1,1 +1,14 @@
-export {}
+export { NatsServer } from './server.ts'
+export type { NatsServerEvent, NatsServerOptions, NatsServerStats } from './server.ts'
+export type {
+  InProcessConnection,
+  InProcessHandler,
+  InProcessMessage,
+  InProcessSubscribeOptions,
+  InProcessSubscription,
+} from './in-process-connection.ts'
+export { DEFAULT_LIMITS } from './limits.ts'
+export type { NatsLimits } from './limits.ts'
+export { NatsServerError } from './errors.ts'
+export type { NatsErrorCode } from './errors.ts'
+export { isLiteralSubject, isValidSubject } from './subject.ts'

@@ -1,0 +1,182 @@
+import type { Socket } from 'node:net'
+
+/**
+ * Bytes on their way to one socket. Small writes are copied into chunks; one `socket.write` goes
+ * out per turn of the event loop (or per 64 KiB), and only when the one before is through: while a
+ * peer is slow its bytes gather here, where they are counted.
+ */
+export class Outbox {
+  readonly #socket: Socket
+  readonly #shared: OutboxShared
+  readonly #onWritten: () => void
+  #full: Buffer[] = []
+  #chunk: Buffer = NO_CHUNK
+  #chunkBytes = 0
+  #waitingBytes = 0
+  #inFlightBytes = 0
+  #scheduled = false
+  #closed = false
+  #writeStartedAtMs = 0
+  #afterEmpty: (() => void) | undefined
+
+  constructor(socket: Socket, shared: OutboxShared, onWritten: () => void) {
+    this.#socket = socket
+    this.#shared = shared
+    this.#onWritten = onWritten
+  }
+
+  /** Bytes handed in and not yet taken by the operating system. */
+  get pendingBytes(): number {
+    return this.#waitingBytes + this.#inFlightBytes
+  }
+
+  /** Since when the oldest write has been waiting for the peer; undefined when none is. */
+  get writeStartedAtMs(): number | undefined {
+    return this.#inFlightBytes > 0 ? this.#writeStartedAtMs : undefined
+  }
+
+  /**
+   * Makes room for `length` bytes in one piece and returns where they start in `buffer`. The
+   * caller writes them there at once and no others.
+   */
+  reserve(length: number): number {
+    if (this.#chunkBytes + length > this.#chunk.length) this.#nextChunk(length)
+    const at = this.#chunkBytes
+    this.#chunkBytes += length
+    this.#count(length)
+    return at
+  }
+
+  /** Where `reserve` made room. */
+  get buffer(): Buffer {
+    return this.#chunk
+  }
+
+  /** A byte string (subject.ts). */
+  writeText(text: string): void {
+    const at = this.reserve(text.length)
+    this.#chunk.write(text, at, text.length, 'latin1')
+  }
+
+  /** Sends `bytes` without copying them; they must not be written to afterwards. */
+  writeView(bytes: Uint8Array): void {
+    this.#sealChunk()
+    this.#full.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+    this.#count(bytes.length)
+  }
+
+  /** Calls back when everything handed in so far and until then is with the operating system. */
+  onceEmpty(callback: () => void): void {
+    if (this.pendingBytes === 0 || this.#closed) callback()
+    else this.#afterEmpty = callback
+  }
+
+  /** Forgets what waits; called when the socket is gone. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#shared.pendingBytes -= this.pendingBytes
+    this.#waitingBytes = 0
+    this.#inFlightBytes = 0
+    this.#full = []
+    this.#chunk = NO_CHUNK
+    this.#chunkBytes = 0
+    this.#afterEmpty?.()
+    this.#afterEmpty = undefined
+  }
+
+  /** Hands what waits to the socket unless it is still busy with the write before. */
+  flush(): void {
+    if (this.#closed || this.#inFlightBytes > 0 || this.#waitingBytes === 0) return
+    this.#sealChunk()
+    const batch: Buffer[] = []
+    let bytes = 0
+    while (this.#full.length > batch.length && bytes < WRITE_MAX_BYTES) {
+      const next = this.#full[batch.length] ?? NO_CHUNK
+      batch.push(next)
+      bytes += next.length
+    }
+    this.#full = this.#full.slice(batch.length)
+    this.#waitingBytes -= bytes
+    this.#inFlightBytes = bytes
+    this.#writeStartedAtMs = performance.now()
+    const written = (): void => this.#written(batch, bytes)
+    if (batch.length > 1) this.#socket.cork()
+    for (let i = 0; i < batch.length; i++) {
+      const piece = batch[i] ?? NO_CHUNK
+      if (i === batch.length - 1) this.#socket.write(piece, written)
+      else this.#socket.write(piece)
+    }
+    if (batch.length > 1) this.#socket.uncork()
+  }
+
+  #written(batch: readonly Buffer[], bytes: number): void {
+    if (this.#closed) return
+    for (const piece of batch) this.#shared.release(piece)
+    this.#inFlightBytes -= bytes
+    this.#shared.pendingBytes -= bytes
+    this.#onWritten()
+    this.flush()
+    if (this.pendingBytes === 0) {
+      this.#afterEmpty?.()
+      this.#afterEmpty = undefined
+    }
+  }
+
+  #count(length: number): void {
+    this.#waitingBytes += length
+    this.#shared.pendingBytes += length
+    if (!this.#scheduled) {
+      this.#scheduled = true
+      // After every socket that is readable in this turn was read: one write for all of them.
+      setImmediate(() => {
+        this.#scheduled = false
+        this.flush()
+      })
+    }
+  }
+
+  #nextChunk(length: number): void {
+    const busy = this.#chunkBytes > 0 || this.#full.length > 0
+    this.#sealChunk()
+    if (this.#waitingBytes >= FLUSH_BYTES) this.flush()
+    // A connection with little to say holds little: the big chunks are for those that fill a small one.
+    this.#chunk = this.#shared.take(Math.max(length, busy ? CHUNK_BYTES : SMALL_CHUNK_BYTES))
+  }
+
+  #sealChunk(): void {
+    if (this.#chunkBytes > 0) this.#full.push(this.#chunk.subarray(0, this.#chunkBytes))
+    this.#chunk = NO_CHUNK
+    this.#chunkBytes = 0
+  }
+}
+
+const NO_CHUNK = Buffer.alloc(0)
+const SMALL_CHUNK_BYTES = 4 * 1024
+const CHUNK_BYTES = 64 * 1024
+const FLUSH_BYTES = 64 * 1024
+/** So much per write: a deadline on one write then means a rate, whatever has gathered. */
+const WRITE_MAX_BYTES = 1024 * 1024
+const SPARE_CHUNKS_MAX = 64
+
+/** What all outboxes of a server share: the count of all waiting bytes, and spare chunks. */
+export class OutboxShared {
+  pendingBytes = 0
+  readonly #spare: Buffer[] = []
+  /** A view of somebody's message also passes through `release`, and must never be written to. */
+  readonly #ours = new WeakSet<ArrayBufferLike>()
+
+  take(bytes: number): Buffer {
+    if (bytes !== CHUNK_BYTES) return Buffer.allocUnsafeSlow(bytes)
+    const spare = this.#spare.pop()
+    if (spare !== undefined) return spare
+    const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+    this.#ours.add(chunk.buffer)
+    return chunk
+  }
+
+  release(piece: Buffer): void {
+    if (this.#spare.length >= SPARE_CHUNKS_MAX || !this.#ours.has(piece.buffer)) return
+    this.#spare.push(Buffer.from(piece.buffer))
+  }
+}

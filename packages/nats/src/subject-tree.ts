@@ -1,0 +1,173 @@
+import { hasWildcard } from './subject.ts'
+
+/**
+ * Which subscriptions a subject reaches. A trie by token holds the subscriptions; a bounded map
+ * remembers the answer for literal subjects, so that a subject in steady use costs one look-up.
+ *
+ * Answers are never changed after they were given: a caller may walk one while subscriptions
+ * come and go underneath.
+ */
+export class SubjectTree<T> {
+  readonly #root = new Node<T>()
+  readonly #cache = new Map<string, SubjectMatch<T>>()
+  #size = 0
+  #generation = 0
+
+  /** Number of subscriptions. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Changes whenever an answer given earlier may be out of date. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** `queue` is the queue group, '' for none. Adding the same value twice has no effect. */
+  add(subject: string, queue: string, value: T): void {
+    let node = this.#root
+    for (const token of subject.split('.')) node = node.childFor(token)
+    const group = queue === '' ? node.plain : node.groupFor(queue)
+    if (group.has(value)) return
+    group.add(value)
+    this.#size++
+    this.#forget(subject)
+  }
+
+  /** Returns whether it was there. Branches left empty are cut off. */
+  remove(subject: string, queue: string, value: T): boolean {
+    const tokens = subject.split('.')
+    const path: Node<T>[] = [this.#root]
+    for (const token of tokens) {
+      const next = path[path.length - 1]?.child(token)
+      if (next === undefined) return false
+      path.push(next)
+    }
+    const node = path[path.length - 1] ?? this.#root
+    const group = queue === '' ? node.plain : node.queues.get(queue)
+    if (group === undefined || !group.delete(value)) return false
+    if (queue !== '' && group.size === 0) node.queues.delete(queue)
+    for (let i = path.length - 1; i > 0 && path[i]?.isEmpty() === true; i--) {
+      path[i - 1]?.drop(tokens[i - 1] ?? '')
+    }
+    this.#size--
+    this.#forget(subject)
+    return true
+  }
+
+  /** Everything that a message published to the literal `subject` reaches. */
+  match(subject: string): SubjectMatch<T> {
+    const known = this.#cache.get(subject)
+    if (known !== undefined) return known
+    const found = this.#walk(subject)
+    if (subject.length <= CACHED_SUBJECT_MAX_LENGTH) {
+      if (this.#cache.size >= CACHE_MAX_ENTRIES) this.#cache.clear()
+      this.#cache.set(subject, found)
+    }
+    return found
+  }
+
+  #forget(subject: string): void {
+    this.#generation++
+    if (hasWildcard(subject)) this.#cache.clear()
+    else this.#cache.delete(subject)
+  }
+
+  #walk(subject: string): SubjectMatch<T> {
+    const tokens = subject.split('.')
+    if (tokens.includes('')) return { plain: [], queues: [] }
+    const plain: T[] = []
+    const groups = new Map<string, T[]>()
+    collect(this.#root, tokens, (node) => {
+      for (const value of node.plain) plain.push(value)
+      for (const [name, members] of node.queues) {
+        const group = groups.get(name)
+        if (group === undefined) groups.set(name, [...members])
+        else group.push(...members)
+      }
+    })
+    return { plain, queues: [...groups.values()] }
+  }
+}
+
+/** Everyone in `plain` gets the message; of each list in `queues`, one member does. */
+export interface SubjectMatch<T> {
+  readonly plain: readonly T[]
+  readonly queues: readonly (readonly T[])[]
+}
+
+/** With 256-byte subjects the cache holds at most 1 MiB of text, whatever clients publish to. */
+const CACHE_MAX_ENTRIES = 4096
+const CACHED_SUBJECT_MAX_LENGTH = 256
+
+class Node<T> {
+  readonly plain = new Set<T>()
+  readonly queues = new Map<string, Set<T>>()
+  readonly children = new Map<string, Node<T>>()
+  star: Node<T> | undefined
+  rest: Node<T> | undefined
+
+  child(token: string): Node<T> | undefined {
+    if (token === '*') return this.star
+    return token === '>' ? this.rest : this.children.get(token)
+  }
+
+  childFor(token: string): Node<T> {
+    if (token === '*') return (this.star ??= new Node())
+    if (token === '>') return (this.rest ??= new Node())
+    const known = this.children.get(token)
+    if (known !== undefined) return known
+    const added = new Node<T>()
+    this.children.set(token, added)
+    return added
+  }
+
+  groupFor(queue: string): Set<T> {
+    const known = this.queues.get(queue)
+    if (known !== undefined) return known
+    const added = new Set<T>()
+    this.queues.set(queue, added)
+    return added
+  }
+
+  drop(token: string): void {
+    if (token === '*') this.star = undefined
+    else if (token === '>') this.rest = undefined
+    else this.children.delete(token)
+  }
+
+  isEmpty(): boolean {
+    return (
+      this.plain.size === 0 &&
+      this.queues.size === 0 &&
+      this.children.size === 0 &&
+      this.star === undefined &&
+      this.rest === undefined
+    )
+  }
+}
+
+/**
+ * Visits every node whose subject matches `tokens`. Each level branches at most in two (the token
+ * itself and `*`), and only where such subscriptions exist; the stack replaces recursion because a
+ * 4 KiB subject has up to 2,048 tokens.
+ */
+function collect<T>(
+  root: Node<T>,
+  tokens: readonly string[],
+  visit: (node: Node<T>) => void,
+): void {
+  let level: Node<T>[] = [root]
+  for (const token of tokens) {
+    const next: Node<T>[] = []
+    for (const node of level) {
+      if (node.rest !== undefined) visit(node.rest)
+      if (node.star !== undefined) next.push(node.star)
+      const literal = node.children.get(token)
+      if (literal !== undefined) next.push(literal)
+    }
+    if (next.length === 0) return
+    level = next
+  }
+  for (const node of level) visit(node)
+}
