@@ -1,0 +1,49 @@
+import type { LogIndex } from '@liftbridge/metadata'
+
+/**
+ * The seam between the metadata and whatever brings its operations into one order. Today that is
+ * `SingleServerConsensus`, a durable log of one server; Raft takes its place without any change
+ * above. `Result` is what applying an entry returns.
+ */
+export interface Consensus<Result> {
+  /**
+   * Hands every entry committed so far to the machine, in order, then opens for proposals.
+   * Called once. Rejects when what is stored cannot be trusted; nothing has been changed then.
+   */
+  start(machine: StateMachine<Result>): Promise<void>
+  /**
+   * Brings an entry into the order. Resolves, with what the machine returned, after the entry is
+   * durable and applied here. Rejects with a ConsensusError; after 'failed' the entry may still
+   * turn out to be committed, after the other codes it is not.
+   */
+  propose(entry: Uint8Array): Promise<Result>
+  /** Resolves when everything committed before the call has been applied here. */
+  barrier(): Promise<void>
+  readonly leadership: MetadataLeadership
+  onLeadership(listener: (leadership: MetadataLeadership) => void): void
+  /** Finishes what is in flight, refuses the rest. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Called for each committed entry, one at a time, in the order of indexes 1, 2, 3, … */
+export interface StateMachine<Result> {
+  /** Must not throw: a throw fences the consensus for good. */
+  apply(index: LogIndex, entry: Uint8Array): Result
+}
+
+/** Who may propose. */
+export type MetadataLeadership =
+  | { readonly kind: 'here' }
+  | { readonly kind: 'elsewhere'; readonly leader: string }
+  | { readonly kind: 'unknown' }
+
+export type ConsensusErrorCode = 'closed' | 'overloaded' | 'not-leader' | 'failed'
+
+export class ConsensusError extends Error {
+  readonly code: ConsensusErrorCode
+  constructor(code: ConsensusErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ConsensusError'
+    this.code = code
+  }
+}

@@ -1,0 +1,112 @@
+import {
+  applyEntry,
+  checkOperation,
+  encodeOperation,
+  failureTextOf,
+  MetadataState,
+  rejected,
+  type LogIndex,
+  type MetadataView,
+  type Operation,
+  type OperationKind,
+  type Outcome,
+  type Rejection,
+  type StreamIdentity,
+} from '@liftbridge/metadata'
+import type { Consensus, MetadataLeadership } from './consensus.ts'
+
+/** What became of a proposal: its effect, or why it was refused, in the client's words. */
+export type Proposed = Extract<Outcome, { kind: 'applied' }> | Rejection
+
+export interface MetadataOptions {
+  readonly consensus: Consensus<Outcome>
+  /** Told of every committed entry that changed nothing, with the reason. */
+  readonly onInert?: (index: LogIndex, rejection: Rejection) => void
+}
+
+/** Called after each applied operation; must not throw, and must not wait. */
+export type AppliedListener = (outcome: Extract<Outcome, { kind: 'applied' }>) => void
+
+/**
+ * The driver of the metadata: operations go through `propose` into the consensus, come back in
+ * order, are applied, and listeners hear of them. Reads are synchronous and see what has been
+ * applied here.
+ */
+export class Metadata {
+  readonly #state = new MetadataState()
+  readonly #consensus: Consensus<Outcome>
+  readonly #onInert: MetadataOptions['onInert']
+  readonly #listeners: AppliedListener[] = []
+  #deletedInReplay: StreamIdentity[] = []
+  #replaying = true
+
+  constructor(options: MetadataOptions) {
+    this.#consensus = options.consensus
+    this.#onInert = options.onInert
+  }
+
+  get state(): MetadataView {
+    return this.#state
+  }
+
+  get leadership(): MetadataLeadership {
+    return this.#consensus.leadership
+  }
+
+  /**
+   * Applies what is in the log: apply, apply, apply. Nobody is told of single steps; afterwards
+   * the state is what the reconciler compares with. Resolves with the streams that the log
+   * deleted, whose directories may still be there after a crash.
+   */
+  async start(): Promise<readonly StreamIdentity[]> {
+    await this.#consensus.start({ apply: (index, entry) => this.#apply(index, entry) })
+    this.#replaying = false
+    const deleted = this.#deletedInReplay
+    this.#deletedInReplay = []
+    return deleted
+  }
+
+  /** Listeners are called in the order of registration. */
+  onApplied(listener: AppliedListener): void {
+    this.#listeners.push(listener)
+  }
+
+  /**
+   * Puts an operation through. Never rejects: a refusal is a value, with INTERNAL when the
+   * operation could not be put into the log. What `check` says before only spares the log; it is
+   * asked again when the operation is applied, and that answer counts.
+   */
+  async propose<Kind extends OperationKind>(operation: Operation<Kind>): Promise<Proposed> {
+    const check = checkOperation(this.#state, operation)
+    if (check.kind === 'rejected') return check
+    try {
+      const outcome = await this.#consensus.propose(encodeOperation(operation))
+      return outcome.kind === 'applied' ? outcome : outcome.rejection
+    } catch (error) {
+      // The consensus has counted and kept the failure; the client gets it in its own words.
+      const reason = error instanceof Error ? error.message : String(error)
+      return rejected('INTERNAL', `${failureTextOf(operation.kind)}: ${reason}`)
+    }
+  }
+
+  /** Resolves when everything committed before the call has been applied here. */
+  barrier(): Promise<void> {
+    return this.#consensus.barrier()
+  }
+
+  close(): Promise<void> {
+    return this.#consensus.close()
+  }
+
+  #apply(index: LogIndex, entry: Uint8Array): Outcome {
+    const outcome = applyEntry(this.#state, entry, index)
+    if (outcome.kind === 'inert') {
+      this.#onInert?.(index, outcome.rejection)
+    } else if (this.#replaying) {
+      this.#deletedInReplay.push(...(outcome.deleted ?? []))
+    } else {
+      for (const listener of this.#listeners) listener(outcome)
+    }
+    return outcome
+  }
+}
