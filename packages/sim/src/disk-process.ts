@@ -210,7 +210,7 @@ class SimDiskFile implements DiskFile {
     const sync = this.#file.beginSync()
     return this.#run({ kind: 'sync', position: 0, length: 0 }, ({ fault }) => {
       if (fault?.kind === 'lose-unsynced') {
-        if (fault.then === 'revert') this.#file.revert()
+        if (fault.afterwards === 'revert') this.#file.revert()
         else this.#file.forget(sync)
         throw failure('io', this.#file.path, 'injected fault (io)')
       }

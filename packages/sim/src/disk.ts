@@ -41,7 +41,7 @@ export type DiskFault =
    * A sync reports an input/output error once and marks the bytes clean, so that the next sync
    * succeeds without having written them (ext4), or takes them back (btrfs) [reliability 0.7].
    */
-  | { readonly kind: 'lose-unsynced'; readonly then: 'lie' | 'revert' }
+  | { readonly kind: 'lose-unsynced'; readonly afterwards: 'lie' | 'revert' }
 
 export interface SimDiskOptions {
   /** Bytes written to files may not exceed this; then writes are short and fail as no-space. */
