@@ -54,6 +54,8 @@ export class InProcessConnection implements Subscriber {
   #closed = false
   #nextSid = 1
   #relief: (() => void)[] = []
+  readonly #overfilled = new Set<Subscriber>()
+  #waitingForRelief: (() => void)[] = []
   readonly #published = new LiteralMemo()
   readonly #received = new TextMemo()
 
@@ -69,6 +71,23 @@ export class InProcessConnection implements Subscriber {
   /** Bytes waiting for this connection's own handlers. */
   get pendingBytes(): number {
     return this.#queuedBytes
+  }
+
+  /**
+   * Back-pressure for this connection as a publisher: bytes that wait for subscribers it has
+   * overfilled. 0 in the normal case. A subscriber counts for at most `holdMaxMs` at a time: one
+   * that is stuck is cut by its own bounds and does not stop its publishers.
+   */
+  get congestedBytes(): number {
+    let bytes = 0
+    for (const subscriber of this.#overfilled) bytes += subscriber.pendingBytes
+    return bytes
+  }
+
+  /** Resolves when `congestedBytes` is 0. */
+  relieved(): Promise<void> {
+    if (this.#overfilled.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#waitingForRelief.push(resolve))
   }
 
   get subscriptionCount(): number {
@@ -101,7 +120,10 @@ export class InProcessConnection implements Subscriber {
     if (this.#budget.queuedBytes > this.#limits.maxPendingBytes) {
       throw new NatsServerError('congested', 'too many bytes wait to be delivered in this process')
     }
-    return this.#router.route(publication, this)
+    const delivered = this.#router.route(publication, this)
+    const congested = this.#router.takeCongested()
+    if (congested !== undefined) this.#waitFor(congested)
+    return delivered
   }
 
   /** Whether a message on `subject` would reach anybody; with `echo` off, anybody else. */
@@ -165,6 +187,22 @@ export class InProcessConnection implements Subscriber {
 
   expired(): void {
     // The handler stays until it has had the messages that wait for it: see #handle.
+  }
+
+  #waitFor(congested: ReadonlySet<Subscriber>): void {
+    for (const subscriber of congested) {
+      if (this.#overfilled.has(subscriber)) continue
+      this.#overfilled.add(subscriber)
+      const done = (): void => {
+        clearTimeout(timer)
+        if (!this.#overfilled.delete(subscriber) || this.#overfilled.size > 0) return
+        const waiting = this.#waitingForRelief
+        this.#waitingForRelief = []
+        for (const resolve of waiting) resolve()
+      }
+      const timer = setTimeout(done, this.#limits.holdMaxMs)
+      subscriber.onceRelieved(done)
+    }
   }
 
   #unsubscribe(subscription: Subscription): void {

@@ -4,6 +4,8 @@ import type { Publication } from './publication.ts'
 export interface Subscriber {
   /** False: it does not get what it published itself. */
   readonly echo: boolean
+  /** Bytes that wait for it. */
+  readonly pendingBytes: number
   /** True while more than `congestedBytes` wait for it. */
   readonly congested: boolean
   /** Takes one message. It must not run foreign code before it returns. */

@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto'
+import {
+  NatsServerError,
+  type InProcessConnection,
+  type NatsErrorCode,
+  type NatsServer,
+} from '@liftbridge/nats'
+import {
+  BusError,
+  type Bus,
+  type BusErrorCode,
+  type BusHandler,
+  type BusMessage,
+  type BusStatus,
+  type BusSubscription,
+  type SubscribeOptions,
+} from '../bus.ts'
+import { BUS_ERROR_TEXT } from './bus-error-text.ts'
+
+/**
+ * The bus of embedded mode: a connection to the NATS server in this process, without a socket and
+ * without serialization. It never disconnects.
+ */
+export class EmbeddedBus implements Bus {
+  readonly #server: NatsServer
+  readonly #connection: InProcessConnection
+  readonly #inbox = `_INBOX.${randomBytes(12).toString('hex')}`
+  readonly #requests = new Map<string, PendingRequest>()
+  #listensToInbox = false
+  #nextRequest = 1
+
+  constructor(server: NatsServer, options: { readonly name: string; readonly echo: boolean }) {
+    this.#server = server
+    this.#connection = server.connect(options)
+  }
+
+  get maxPayloadBytes(): number {
+    return this.#server.limits.maxPayloadBytes
+  }
+
+  get connected(): boolean {
+    return !this.#connection.closed
+  }
+
+  get pendingBytes(): number {
+    return this.#connection.congestedBytes
+  }
+
+  drained(): Promise<void> {
+    return this.#connection.relieved()
+  }
+
+  publish(subject: string, payload: Uint8Array, reply?: string): void {
+    try {
+      this.#connection.publish(subject, payload, reply)
+    } catch (error) {
+      throw asBusError(error)
+    }
+  }
+
+  hasInterest(subject: string): boolean {
+    return this.#connection.hasInterest(subject)
+  }
+
+  subscribe(subject: string, handler: BusHandler, options?: SubscribeOptions): BusSubscription {
+    try {
+      return this.#connection.subscribe(subject, handler, options)
+    } catch (error) {
+      throw asBusError(error)
+    }
+  }
+
+  request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<BusMessage> {
+    return new Promise((resolve, reject) => {
+      this.#listenToInbox()
+      const inbox = `${this.#inbox}.${this.#nextRequest++}`
+      const timer = setTimeout(() => {
+        this.#requests.delete(inbox)
+        reject(new BusError('timeout', BUS_ERROR_TEXT.timeout))
+      }, timeoutMs)
+      this.#requests.set(inbox, { resolve, reject, timer })
+      try {
+        if (this.#connection.publish(subject, payload, inbox)) return
+        throw new BusError('no-responders', BUS_ERROR_TEXT.noResponders)
+      } catch (error) {
+        clearTimeout(timer)
+        this.#requests.delete(inbox)
+        reject(asBusError(error))
+      }
+    })
+  }
+
+  flush(): Promise<void> {
+    return this.#connection.flush()
+  }
+
+  /** There is nothing to report: the connection stands from birth until `close`. */
+  onStatus(listener: (status: BusStatus) => void): void {
+    queueMicrotask(() => {
+      if (this.connected) listener({ kind: 'connected', server: 'embedded' })
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close()
+    for (const request of this.#requests.values()) {
+      clearTimeout(request.timer)
+      request.reject(new BusError('closed', 'the bus was closed'))
+    }
+    this.#requests.clear()
+  }
+
+  #listenToInbox(): void {
+    if (this.#listensToInbox) return
+    this.subscribe(`${this.#inbox}.*`, (message) => {
+      const request = this.#requests.get(message.subject)
+      if (request === undefined) return
+      this.#requests.delete(message.subject)
+      clearTimeout(request.timer)
+      request.resolve(message)
+    })
+    this.#listensToInbox = true
+  }
+}
+
+interface PendingRequest {
+  readonly resolve: (message: BusMessage) => void
+  readonly reject: (error: BusError) => void
+  readonly timer: NodeJS.Timeout
+}
+
+const BUS_CODE: Readonly<Record<NatsErrorCode, BusErrorCode>> = {
+  'address-in-use': 'other',
+  'address-refused': 'other',
+  'bad-subject': 'bad-subject',
+  'too-large': 'too-large',
+  closed: 'closed',
+  congested: 'other',
+}
+
+function asBusError(error: unknown): BusError {
+  if (error instanceof BusError) return error
+  if (error instanceof NatsServerError) {
+    return new BusError(BUS_CODE[error.code], error.message, { cause: error })
+  }
+  return new BusError('other', 'publishing failed', { cause: error })
+}
