@@ -1,3 +1,4 @@
+import { readUint32 } from './big-endian.ts'
 import { crc32c } from './crc32c.ts'
 
 /**
@@ -160,14 +161,4 @@ export function encodeCheckedEnvelope(
 
 function isEnvelopeType(type: number): type is EnvelopeType {
   return type <= LAST_TYPE
-}
-
-function readUint32(bytes: Uint8Array, at: number): number {
-  const [a, b, c, d] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]] as [
-    number,
-    number,
-    number,
-    number,
-  ]
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
 }

@@ -1,3 +1,5 @@
+import { byteAt } from './big-endian.ts'
+
 /**
  * Text and bytes. The compiler's library for this package has no DOM and no Node types, so the two
  * classes of the Encoding Standard, which every JavaScript runtime has, are declared here.
@@ -56,8 +58,4 @@ function sequenceLength(bytes: Uint8Array, at: number, end: number): number {
   if (length > 2 && (byteAt(bytes, at + 2) & 0xc0) !== 0x80) return 0
   if (length > 3 && (byteAt(bytes, at + 3) & 0xc0) !== 0x80) return 0
   return length
-}
-
-function byteAt(bytes: Uint8Array, at: number): number {
-  return bytes[at] as number
 }
