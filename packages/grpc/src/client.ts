@@ -125,6 +125,11 @@ export class GrpcChannel {
     return this.#draining || this.#session.closed ? 'draining' : 'open'
   }
 
+  /** Where this channel leads. */
+  get peer(): { readonly host: string; readonly port: number } {
+    return this.#options
+  }
+
   /** Calls that are not over. */
   get openCalls(): number {
     return this.#calls

@@ -15,3 +15,5 @@ export {
   type ClientStreamCall,
   type ServerStreamCall,
 } from './client.ts'
+export { HealthService } from './health.ts'
+export { decodeHealthResponse, encodeHealthRequest, ServingStatus } from './health-codec.ts'
