@@ -31,7 +31,7 @@ describe('chance by seed', () => {
 
   it('is even: every value of a small range comes about as often', () => {
     const random = createSimRandom(11)
-    const counts = new Array<number>(10).fill(0)
+    const counts = Array.from({ length: 10 }, () => 0)
     for (let index = 0; index < 50_000; index++) {
       const value = random.integer(10)
       counts[value] = (counts[value] ?? 0) + 1
