@@ -1,8 +1,21 @@
-export { DiskError, type Disk, type DiskEntry, type DiskErrorCode, type DiskFile } from './disk.ts'
+export { type Disk, type DiskEntry, DiskError, type DiskErrorCode, type DiskFile } from './disk.ts'
+export { type Damage, CorruptSegmentError, LogError, type LogErrorCode } from './errors.ts'
+export { FileCache } from './file-cache.ts'
+export { TailCache } from './tail-cache.ts'
+export { CommitLog } from './commit-log.ts'
+export type { CommitLogOptions, LogProblem, RetentionPolicy } from './options.ts'
+export type { VerbatimOptions } from './append.ts'
+export { LogReader, type ReaderOptions, type ReadOptions } from './reader.ts'
+export type { LogBlock, LogEnd, LogEndReason } from './record-block.ts'
 export {
-  NO_OFFSET,
-  type LeaderEpoch,
-  type Offset,
-  type Position,
-  type TimestampNs,
-} from './units.ts'
+  RecordBatch,
+  type RecordBatchOptions,
+  type RecordProblem,
+  type RecordSource,
+  encodeHeaders,
+  storedSize,
+} from './format/record-batch.ts'
+export * from './format/record.ts'
+export { crc32c } from './format/crc32c.ts'
+export type { EpochEnd, EpochStart } from './leader-epochs.ts'
+export * from './units.ts'

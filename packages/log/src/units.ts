@@ -17,3 +17,30 @@ export type TimestampNs = bigint
 
 /** "No offset": an empty log's newest offset, a high watermark before the first commit. */
 export const NO_OFFSET: Offset = -1
+
+const WORD = 0x1_0000_0000
+
+/** The upper 32 bits of a non-negative safe integer. */
+export function highWord(value: number): number {
+  return Math.floor(value / WORD)
+}
+
+/** A number from two unsigned 32-bit words; exact up to 2^53. */
+export function joinWords(high: number, low: number): number {
+  return high * WORD + low
+}
+
+/** A timestamp from the two unsigned words in which records and index entries carry it. */
+export function timestampFromWords(high: number, low: number): TimestampNs {
+  return BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low))
+}
+
+/** The upper word of a timestamp, as an unsigned number. */
+export function timestampHigh(timestampNs: TimestampNs): number {
+  return Number(BigInt.asUintN(32, timestampNs >> 32n))
+}
+
+/** The lower word of a timestamp, as an unsigned number. */
+export function timestampLow(timestampNs: TimestampNs): number {
+  return Number(BigInt.asUintN(32, timestampNs))
+}

@@ -1,0 +1,92 @@
+/** Opening a log's directory: what is in it, what is left over, and what it adds up to. */
+import { EPOCH_FILE, HIGH_WATERMARK_FILE } from './checkpoint.ts'
+import { DiskError } from './disk.ts'
+import { recoverEpochs } from './epoch-recovery.ts'
+import { TEMPORARY_SUFFIX } from './file-io.ts'
+import { readHighWatermark } from './hints.ts'
+import type { LogCore } from './log-core.ts'
+import { createSegment } from './roll.ts'
+import { INDEX_SUFFIX, LOG_SUFFIX, parseSegmentName } from './segment.ts'
+import { openActive, openSealed, reportMissing } from './segment-recovery.ts'
+import { NO_OFFSET, type Offset } from './units.ts'
+
+/** Fills a new core from its directory. Repairs what can be; fails only on storage errors. */
+export async function openLog(core: LogCore): Promise<void> {
+  const names = await listFiles(core)
+  const bases = await removeLeftovers(core, names)
+  const mark = names.has(HIGH_WATERMARK_FILE) ? await readHighWatermark(core) : undefined
+  core.checkpointed = mark
+  await openSegments(core, bases, mark ?? NO_OFFSET)
+  const { newestOffset } = core
+  if (mark !== undefined && newestOffset < mark) reportMissing(core, newestOffset + 1, mark)
+  // Records above the mark may only be in the page cache yet; from here on they count as durable.
+  if (newestOffset > (mark ?? NO_OFFSET) && core.active.size > 0) await core.active.file.sync()
+  core.syncedOffset = newestOffset
+  // The original takes a mark beyond the log for good and shows records below it that were never
+  // committed [LB 7.A6].
+  core.highWatermark = Math.min(mark ?? NO_OFFSET, newestOffset)
+  for (const segment of core.segments) {
+    if (segment.lastTimestampNs > core.lastTimestampNs) {
+      core.lastTimestampNs = segment.lastTimestampNs
+    }
+  }
+  await recoverEpochs(core, names.has(EPOCH_FILE))
+}
+
+async function listFiles(core: LogCore): Promise<Set<string>> {
+  try {
+    const entries = await core.disk.list(core.directory)
+    return new Set(entries.filter(({ kind }) => kind === 'file').map(({ name }) => name))
+  } catch (error) {
+    if (!(error instanceof DiskError && error.code === 'not-found')) throw error
+  }
+  await core.disk.makeDirectory(core.directory)
+  // The names of the partition's and the stream's directories must survive a power cut as well.
+  for (let path = core.directory, level = 0; level < 2; level++) {
+    path = path.slice(0, path.lastIndexOf('/'))
+    if (path !== '') await core.disk.syncDirectory(path)
+  }
+  return new Set()
+}
+
+/**
+ * Removes what an interrupted compaction, truncation or atomic write left, so that no stray file
+ * ever takes part again [reliability K3, LB 7.A18]. Files of other kinds are left alone. The base
+ * offsets of the segments, ascending.
+ */
+async function removeLeftovers(core: LogCore, names: Set<string>): Promise<Offset[]> {
+  const bases: Offset[] = []
+  for (const name of names) {
+    const base = parseSegmentName(name)
+    if (base !== undefined) bases.push(base)
+    else if (isLeftover(name, names)) await core.disk.remove(`${core.directory}/${name}`)
+  }
+  return bases.sort((a, b) => a - b)
+}
+
+function isLeftover(name: string, names: Set<string>): boolean {
+  if (/^\d{20}\.(log|index)\.(cleaned|truncated)$/.test(name)) return true
+  if (/^\d{20}\.index$/.test(name)) {
+    return !names.has(name.slice(0, -INDEX_SUFFIX.length) + LOG_SUFFIX)
+  }
+  for (const hint of [EPOCH_FILE, HIGH_WATERMARK_FILE]) {
+    const rest = name.startsWith(hint) ? name.slice(hint.length) : ''
+    // Go Liftbridge names its temporary files with a random number.
+    if (rest === TEMPORARY_SUFFIX || /^\d+$/.test(rest)) return true
+  }
+  return false
+}
+
+async function openSegments(core: LogCore, bases: readonly Offset[], mark: Offset): Promise<void> {
+  for (const [i, base] of bases.entries()) {
+    const successor = bases[i + 1]
+    if (successor !== undefined) {
+      core.segments.push(await openSealed(core, base, successor))
+      continue
+    }
+    const { segment, continueAt } = await openActive(core, base, mark)
+    core.segments.push(segment)
+    if (continueAt !== undefined) core.segments.push(await createSegment(core, continueAt))
+  }
+  if (core.segments.length === 0) core.segments.push(await createSegment(core, 0))
+}
