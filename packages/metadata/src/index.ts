@@ -65,3 +65,8 @@ export {
   type StreamRequest,
   type WireCreateStream,
 } from './stream-requests.ts'
+export {
+  decodeDirectoryName,
+  encodeDirectoryName,
+  type DecodedDirectoryName,
+} from './directory-name.ts'

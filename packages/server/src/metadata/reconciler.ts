@@ -1,0 +1,128 @@
+import type { MetadataView, Outcome, StreamIdentity } from '@liftbridge/metadata'
+import type { Clock } from '../clock.ts'
+import { ConcurrencyLimit } from './concurrency-limit.ts'
+import type { PartitionHost, WantedPartition } from './partition-host.ts'
+import type { Settlement } from './partition-slot.ts'
+import type { ReconcilerReport } from './reconciler-report.ts'
+import { StreamWork, type StreamDataDirectories, type WorkContext } from './stream-work.ts'
+
+/**
+ * Calls to the host and the directories that run at a time. Enough to keep a disk busy when a
+ * server with thousands of partitions starts, few enough to leave it descriptors and memory.
+ */
+const MAX_CONCURRENT_STEPS = 128
+
+export interface ReconcilerOptions {
+  readonly serverId: string
+  readonly state: MetadataView
+  readonly host: PartitionHost
+  readonly directories: StreamDataDirectories
+  readonly clock: Clock
+  readonly report: (report: ReconcilerReport) => void
+}
+
+type Applied = Extract<Outcome, { kind: 'applied' }>
+
+/** A partition that does not run although it should. */
+export interface PartitionProblem {
+  readonly stream: string
+  readonly partition: number
+  readonly reason: string
+}
+
+/**
+ * Makes what runs on this server equal to what the metadata wants: level-triggered, each partition
+ * by itself, off the path of applying, so that neither a slow disk nor a bad partition holds up
+ * the metadata or another partition [D-26]. There is no recovery mode: after replay the whole
+ * state is compared once [D-05]. A replica that is not in the state is not here [D-13]; a paused
+ * one is closed.
+ */
+export class Reconciler {
+  readonly #context: WorkContext
+  readonly #state: MetadataView
+  readonly #works = new Map<string, StreamWork>()
+  /** What was applied before the start; undefined afterwards. */
+  #early: Applied[] | undefined = []
+  #stopped = false
+
+  constructor(options: ReconcilerOptions) {
+    const { state, serverId, host, directories, clock, report } = options
+    this.#state = state
+    const stream = (name: string) => state.streams.get(name)
+    const limit = new ConcurrencyLimit(MAX_CONCURRENT_STEPS)
+    const idle = (name: string, work: StreamWork) => {
+      if (this.#works.get(name) === work) this.#works.delete(name)
+    }
+    this.#context = { serverId, stream, host, directories, clock, limit, report, idle }
+  }
+
+  /**
+   * Begins, after replay. `deleted` are the streams that the log deleted: a crash may have left
+   * their data. Resolves when every partition has been tried once, whatever came of it.
+   */
+  async start(deleted: readonly StreamIdentity[]): Promise<void> {
+    try {
+      await this.#context.directories.tidy(this.#state.streams, deleted)
+    } catch (error) {
+      // Only tidying: what is wanted is opened, or fails, on its own.
+      this.#context.report({ kind: 'tidy-failed', error })
+    }
+    if (this.#stopped) return
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const outcome of early) this.applied(outcome)
+    const streams = [...this.#state.streams.values()]
+    for (const { name } of streams) this.#workOf(name).wake()
+    await Promise.all(
+      streams.flatMap(({ name, partitions }) => partitions.map(({ id }) => this.settled(name, id))),
+    )
+  }
+
+  /** An operation has been applied. Returns at once. */
+  applied(outcome: Applied): void {
+    if (this.#stopped) return
+    if (this.#early !== undefined) {
+      this.#early.push(outcome)
+      return
+    }
+    for (const stream of outcome.deleted ?? []) this.#workOf(stream.name).deleted(stream)
+    for (const name of outcome.streams) this.#workOf(name).wake()
+  }
+
+  /**
+   * Resolves when the partition runs as the metadata wants it, is known not to be wanted here, or
+   * has failed. A CreateStream answers after this, so that the stream it made has leaders
+   * [LB clients 2.0.13].
+   */
+  settled(stream: string, partition: number): Promise<Settlement> {
+    const known = this.#works.has(stream) || this.#state.streams.has(stream)
+    return known ? this.#workOf(stream).settled(partition) : Promise.resolve({ kind: 'absent' })
+  }
+
+  /** The partitions running now. */
+  running(): readonly WantedPartition[] {
+    return [...this.#works.values()].flatMap((work) => [...work.running()])
+  }
+
+  /** The partitions whose last attempt failed, for `/readyz` and the like. */
+  problems(): readonly PartitionProblem[] {
+    return [...this.#works].flatMap(([stream, work]) =>
+      [...work.failures()].map((failure) => ({ stream, ...failure })),
+    )
+  }
+
+  /** Closes every partition and rests. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await Promise.all([...this.#works.values()].map((work) => work.stop()))
+  }
+
+  #workOf(name: string): StreamWork {
+    let work = this.#works.get(name)
+    if (work === undefined) {
+      work = new StreamWork(name, this.#context)
+      this.#works.set(name, work)
+    }
+    return work
+  }
+}
