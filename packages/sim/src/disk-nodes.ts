@@ -9,7 +9,17 @@ export interface DirtySector {
   readonly high: number
   /** Number of the disk operation that wrote it last. */
   readonly sequence: number
+  /** What it held between two writes that overlap: that may have been written back meanwhile. */
+  readonly earlier: readonly SectorVersion[]
 }
+
+export interface SectorVersion {
+  readonly low: number
+  readonly bytes: Uint8Array
+}
+
+/** A sector keeps so many of them; enough for every way in which a log overwrites. */
+const MAX_EARLIER_VERSIONS = 4
 
 interface Shrink {
   readonly to: number
@@ -24,7 +34,7 @@ interface Sync {
 }
 
 /** What becomes of a sector that was written and not synced when the power goes. */
-export type SectorFate = 'old' | 'new' | 'zero' | 'garbage' | 'torn'
+export type SectorFate = 'old' | 'earlier' | 'new' | 'zero' | 'garbage' | 'torn'
 
 /** How unsynced bytes of one file come through a power cut. */
 export interface FilePowerCut {
@@ -69,19 +79,20 @@ export class FileNode {
 
   write(bytes: Uint8Array, position: number, sequence: number): void {
     const end = position + bytes.length
-    this.cached.write(bytes, position)
-    this.writtenEnd = Math.max(this.writtenEnd, end)
+    const marks: [number, DirtySector][] = []
     for (let start = position; start < end;) {
       const sector = Math.floor(start / SECTOR_BYTES)
       const stop = Math.min(end, (sector + 1) * SECTOR_BYTES)
       const before = this.#dirty.get(sector)
-      this.#dirty.set(sector, {
-        low: Math.min(start, before?.low ?? start),
-        high: Math.max(stop, before?.high ?? stop),
-        sequence,
-      })
+      const low = Math.min(start, before?.low ?? start)
+      const high = Math.max(stop, before?.high ?? stop)
+      const earlier = before === undefined ? [] : this.#versions(before, start, stop)
+      marks.push([sector, { low, high, sequence, earlier }])
       start = stop
     }
+    this.cached.write(bytes, position)
+    this.writtenEnd = Math.max(this.writtenEnd, end)
+    for (const [sector, dirty] of marks) this.#dirty.set(sector, dirty)
   }
 
   truncate(length: number, sequence: number): void {
@@ -89,7 +100,8 @@ export class FileNode {
       this.#shrinks.push({ to: length, sequence })
       for (const [sector, dirty] of this.#dirty) {
         if (dirty.low >= length) this.#dirty.delete(sector)
-        else if (dirty.high > length) this.#dirty.set(sector, { ...dirty, high: length })
+        else if (dirty.high > length)
+          this.#dirty.set(sector, { ...dirty, high: length, earlier: [] })
       }
     }
     this.cached.resize(length)
@@ -168,6 +180,15 @@ export class FileNode {
     return copy
   }
 
+  /** The versions of a dirty sector that is about to be written from `start` to `stop`. */
+  #versions(dirty: DirtySector, start: number, stop: number): readonly SectorVersion[] {
+    // Appending within a sector makes a longer version of it, which tearing covers.
+    if (start >= dirty.high || stop <= dirty.low) return dirty.earlier
+    const bytes = new Uint8Array(dirty.high - dirty.low)
+    this.cached.read(bytes, 0, bytes.length, dirty.low)
+    return [...dirty.earlier.slice(1 - MAX_EARLIER_VERSIONS), { low: dirty.low, bytes }]
+  }
+
   #lengthAfterCut(plan: FilePowerCut, durable: number): number {
     const cached = this.cached.length
     return cached === durable ? cached : plan.length(durable, cached)
@@ -199,7 +220,10 @@ function applyFate(plan: FilePowerCut, cut: SectorCut): void {
   const { dirty, from, to } = cut
   const fate = plan.sector(cut.sector, dirty)
   if (fate === 'old') return
-  if (fate === 'new') {
+  if (fate === 'earlier') {
+    const version = dirty.earlier[plan.integer(Math.max(1, dirty.earlier.length))]
+    if (version !== undefined) to.write(version.bytes, version.low)
+  } else if (fate === 'new') {
     copyRange(from, to, dirty)
   } else if (fate === 'torn') {
     const high = dirty.low + plan.integer(dirty.high - dirty.low + 1)

@@ -100,7 +100,12 @@ export class SimDisk {
         keepsTruncation: () => plan.keepsTruncation(file.path),
         length: (durable, cached) => plan.length(file.path, durable, cached),
         sector: (sector, dirty) =>
-          plan.sector({ path: file.path, sector, sequence: dirty.sequence }),
+          plan.sector({
+            path: file.path,
+            sector,
+            sequence: dirty.sequence,
+            earlier: dirty.earlier,
+          }),
         fill: (bytes) => plan.random.fill(bytes),
         integer: (below) => plan.random.integer(below),
       })
@@ -122,7 +127,12 @@ export class SimDisk {
     return filesBelow(this.#root).flatMap((file) =>
       [...file.dirty]
         .sort(([a], [b]) => a - b)
-        .map(([sector, dirty]) => ({ path: file.path, sector, sequence: dirty.sequence })),
+        .map(([sector, dirty]) => ({
+          path: file.path,
+          sector,
+          sequence: dirty.sequence,
+          earlier: dirty.earlier,
+        })),
     )
   }
 

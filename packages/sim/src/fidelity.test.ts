@@ -136,20 +136,21 @@ function assertReachable(simulated: SimDisk, real: string, seed: number): number
 function assertContentReachable(simulated: SimDisk, path: string, real: Buffer): void {
   const durable = simulated.durableContent(path)
   const cached = simulated.content(path)
-  const dirty = new Set(
-    simulated
-      .unsyncedSectors()
-      .filter((sector) => sector.path === path)
-      .map(({ sector }) => sector),
-  )
+  const unsynced = simulated.unsyncedSectors().filter((sector) => sector.path === path)
+  const dirty = new Map(unsynced.map((sector) => [sector.sector, sector.earlier]))
   const longest = Math.max(durable.length, cached.length)
   assert.ok(real.length <= longest, `${path} is longer than it ever was`)
   for (let position = 0; position < real.length; position++) {
     const byte = real[position]
     const isSynced = byte === (durable[position] ?? 0)
-    const isDirty = dirty.has(Math.floor(position / SECTOR_BYTES))
+    const earlier = dirty.get(Math.floor(position / SECTOR_BYTES))
+    const isEarlier = earlier?.some(({ low, bytes }) => bytes[position - low] === byte) ?? false
     const isNew = byte === (cached[position] ?? 0)
-    const isHole = byte === 0 && (isDirty || position >= durable.length)
-    assert.ok(isSynced || isNew || isHole, `${path}: byte ${position} comes from nowhere`)
+    const isHole = byte === 0 && (earlier !== undefined || position >= durable.length)
+    assert.ok(
+      isSynced || isNew || isHole || isEarlier,
+      `${path}: byte ${position} is ${byte}, was ${durable[position]}, should be ${cached[position]}; ` +
+        `lengths ${real.length}, ${durable.length}, ${cached.length}; dirty ${[...dirty.keys()].join()}`,
+    )
   }
 }

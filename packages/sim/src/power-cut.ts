@@ -1,4 +1,4 @@
-import type { SectorFate } from './disk-nodes.ts'
+import type { SectorFate, SectorVersion } from './disk-nodes.ts'
 import type { SimRandom } from './random.ts'
 
 /** A dirty sector of a file, as a power cut sees it. */
@@ -7,6 +7,8 @@ export interface UnsyncedSector {
   readonly sector: number
   /** Number of the disk operation that wrote it last. */
   readonly sequence: number
+  /** What it held between writes that overlapped. */
+  readonly earlier: readonly SectorVersion[]
 }
 
 /**
@@ -60,7 +62,14 @@ export function cutKeepingSectors(
   }
 }
 
-const FATES: readonly [SectorFate, ...SectorFate[]] = ['old', 'new', 'zero', 'garbage', 'torn']
+const FATES: readonly [SectorFate, ...SectorFate[]] = [
+  'old',
+  'earlier',
+  'new',
+  'zero',
+  'garbage',
+  'torn',
+]
 
 /** Any subset of anything, by chance. */
 export function cutAtRandom(random: SimRandom): PowerCutPlan {
