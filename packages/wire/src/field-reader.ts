@@ -39,11 +39,12 @@ export class FieldReader {
   }
 
   /**
-   * Reads the tag of a field; 0 when it is malformed: cut, above 32 bits, or of field 0.
-   * The field number is `tag >>> 3`, the wire type `tag & 7`.
+   * Reads the tag of a field; 0 when it is malformed: cut, above 32 bits or five bytes, or of
+   * field 0. The field number is `tag >>> 3`, the wire type `tag & 7`.
    */
   readTag(): number {
-    if (!this.readVarint() || this.high !== 0) return 0
+    const start = this.at
+    if (!this.readVarint() || this.high !== 0 || this.at - start > 5) return 0
     return this.low >>> 3 === 0 ? 0 : this.low >>> 0
   }
 

@@ -1,0 +1,106 @@
+/**
+ * Coverage-guided fuzzing of everything that parses bytes of others.
+ *
+ *     node --conditions=source fuzz/main.ts [--executions N | --quick] [--seed S] [--only TEXT]
+ *     node --conditions=source fuzz/main.ts --only TEXT --input HEX      runs one input
+ *
+ * Runs the targets of every `fuzz/*.targets.ts`, 1,000,000 executions each (FUZZ_EXECUTIONS sets
+ * another number, `--quick` 20,000). The exit code is 1 when anything failed.
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { BlockCoverage } from './coverage.ts'
+import { fuzz, type FuzzFailure } from './engine.ts'
+import type { FuzzModule, FuzzTarget } from './target.ts'
+import { Watchdog } from './watchdog.ts'
+
+const EXECUTIONS = 1_000_000
+const QUICK_EXECUTIONS = 20_000
+
+const { values } = parseArgs({
+  options: {
+    executions: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    seed: { type: 'string' },
+    only: { type: 'string', default: '' },
+    input: { type: 'string' },
+  },
+})
+
+async function targets(): Promise<FuzzTarget[]> {
+  const found: FuzzTarget[] = []
+  const modules = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.targets.ts'))
+  for (const name of modules.toSorted()) {
+    const module = (await import(join(import.meta.dirname, name))) as FuzzModule
+    found.push(...module.targets.filter((target) => target.name.includes(values.only)))
+  }
+  return found
+}
+
+function count(text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback
+  const number = Number(text)
+  if (!Number.isSafeInteger(number)) throw new Error(`not a whole number: ${text}`)
+  return number
+}
+
+function printFailure(target: FuzzTarget, failure: FuzzFailure, seed: number): void {
+  const hex = Buffer.from(failure.smallest).toString('hex')
+  console.log(`FAIL ${target.name}, seed ${seed}`)
+  console.log(`  input ${hex}   (${failure.smallest.length} of ${failure.input.length} bytes)`)
+  console.log(`  again: npm run fuzz -- --only '${target.name}' --input '${hex}'`)
+  const { error } = failure
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  console.log(text.replaceAll(/^/gm, '  '))
+}
+
+interface Plan {
+  readonly executions: number
+  readonly seed: number
+  readonly coverage: BlockCoverage
+}
+
+async function runTarget(target: FuzzTarget, plan: Plan): Promise<boolean> {
+  const { executions, seed, coverage } = plan
+  const watchdog = new Watchdog(target.name)
+  const outcome = await fuzz(target, {
+    executions: Math.max(1, Math.round(executions * (target.share ?? 1))),
+    seed,
+    coverage,
+    note: (input) => watchdog.note(input),
+  })
+  await watchdog.close()
+  const failed = outcome.failures.length > 0
+  const rate = Math.round((outcome.executions / outcome.elapsedMs) * 1000)
+  console.log(
+    `${failed ? 'FAIL' : 'ok  '} ${target.name.padEnd(44)}` +
+      ` ${outcome.executions} executions, ${rate}/s, corpus ${outcome.corpus},` +
+      ` ${outcome.failures.length} failures`,
+  )
+  for (const failure of outcome.failures) printFailure(target, failure, seed)
+  return !failed
+}
+
+async function main(): Promise<void> {
+  const coverage = new BlockCoverage((url) => url.includes('/packages/'))
+  const chosen = await targets()
+  if (chosen.length === 0) throw new Error(`no target has "${values.only}" in its name`)
+  if (values.input !== undefined) {
+    for (const target of chosen) await target.run(new Uint8Array(Buffer.from(values.input, 'hex')))
+    console.log(`${chosen.length} passed, 0 failed`)
+    return
+  }
+  const asked = process.env['FUZZ_EXECUTIONS']
+  const fallback = values.quick ? QUICK_EXECUTIONS : count(asked, EXECUTIONS)
+  const executions = count(values.executions, fallback)
+  const seed = count(values.seed, Date.now() % 1_000_000_007)
+  console.log(`seed ${seed}, ${executions} executions a target`)
+  let passed = 0
+  for (const target of chosen) if (await runTarget(target, { executions, seed, coverage })) passed++
+  coverage.close()
+  console.log(`${passed} passed, ${chosen.length - passed} failed`)
+  process.exitCode = passed === chosen.length ? 0 : 1
+}
+
+await main()
