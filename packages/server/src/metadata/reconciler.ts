@@ -41,8 +41,8 @@ export class Reconciler {
   readonly #context: WorkContext
   readonly #state: MetadataView
   readonly #works = new Map<string, StreamWork>()
-  /** What was applied before the start; undefined afterwards. */
-  #early: Applied[] | undefined = []
+  /** What was deleted after replay and before the start; undefined afterwards. */
+  #early: StreamIdentity[] | undefined = []
   #stopped = false
 
   constructor(options: ReconcilerOptions) {
@@ -51,7 +51,8 @@ export class Reconciler {
     const stream = (name: string) => state.streams.get(name)
     const limit = new ConcurrencyLimit(MAX_CONCURRENT_STEPS)
     const idle = (name: string, work: StreamWork) => {
-      if (this.#works.get(name) === work) this.#works.delete(name)
+      // While the stream is there its work keeps the claim of the directory.
+      if (this.#works.get(name) === work && !state.streams.has(name)) this.#works.delete(name)
     }
     this.#context = { serverId, stream, host, directories, clock, limit, report, idle }
   }
@@ -70,7 +71,8 @@ export class Reconciler {
     if (this.#stopped) return
     const early = this.#early ?? []
     this.#early = undefined
-    for (const outcome of early) this.applied(outcome)
+    // Before anything is opened: the state may hold a later incarnation of the same name already.
+    for (const stream of early) this.#workOf(stream.name).deleted(stream)
     const streams = [...this.#state.streams.values()]
     for (const { name } of streams) this.#workOf(name).wake()
     await Promise.all(
@@ -82,7 +84,7 @@ export class Reconciler {
   applied(outcome: Applied): void {
     if (this.#stopped) return
     if (this.#early !== undefined) {
-      this.#early.push(outcome)
+      this.#early.push(...(outcome.deleted ?? []))
       return
     }
     for (const stream of outcome.deleted ?? []) this.#workOf(stream.name).deleted(stream)
