@@ -79,3 +79,9 @@ export const HANDSHAKE_MS = 10_000
 
 /** Bytes that may wait for NATS before publishing pauses; NATS drops slow clients at 64 MiB. */
 export const BUS_PENDING_MAX_BYTES: number = 8 * 1024 * 1024
+
+/**
+ * What a replication response carries besides its records: envelope, leader epoch, high watermark
+ * [LB data plane 4.5]. A record is refused when it would not fit one response [LB 7.A7].
+ */
+export const REPLICATION_OVERHEAD_BYTES = 24

@@ -7,7 +7,7 @@ import { ConfigError } from './config-error.ts'
 import { type Given, parseValue, type ParsedValue } from './parse-value.ts'
 import type { KeySpec } from './schema/key-spec.ts'
 import { type Key, lookUp, nearestKeys, specs, type Values } from './schema/schema.ts'
-import { CONFIG_FILE_MAX_BYTES, describeSyntax, readConfigText } from './sources/config-file.ts'
+import { CONFIG_FILE_MAX_BYTES, fileHeadline, readConfigText } from './sources/config-file.ts'
 import { readEnvironment } from './sources/environment.ts'
 import { readFlags } from './sources/flags.ts'
 import { describeOrigin, type Origin, type Setting } from './sources/setting.ts'
@@ -49,7 +49,7 @@ export function loadConfig(options: LoadOptions): LoadResult {
   if (file !== undefined) {
     const read = readConfigText(file, readText(file, resolve(cwd, file)))
     merge.layer(1, read.settings)
-    if (merge.problems.length > 0) merge.problems.push(describeSyntax(file, read.syntax))
+    if (merge.problems.length > 0) merge.problems.unshift(fileHeadline(file, read.syntax))
   }
   const environment = readEnvironment(options.env)
   merge.warnings.push(...environment.warnings)

@@ -27,6 +27,10 @@ const LIST_MAX_ITEMS = 256
  */
 const TOKEN = /^[A-Za-z0-9_-]{1,128}$/
 
+/** A name, an IPv4 address, or an IPv6 address with or without its brackets. */
+const HOST =
+  /^(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\[?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,45}(?:%\w{1,16})?\]?)$/
+
 /** Reads a written value as the key's type says. Never throws. */
 export function parseValue(spec: KeySpec, written: Written): ParseResult {
   if (written.kind === 'nothing') {
@@ -49,10 +53,14 @@ function parseText(
     case 'text':
     case 'path':
       return text === '' ? bad('is empty: give it a value, or remove it') : ok(text)
+    case 'host':
+      return HOST.test(text)
+        ? ok(text.replace(/^\[(.*)\]$/, '$1'))
+        : bad(`"${cut(text)}" is not a host name or address: write it without scheme and port`)
     case 'token':
       return TOKEN.test(text)
         ? ok(text)
-        : bad(`${shown(spec, text)} must be 1 to 128 letters, digits, "_" or "-"`)
+        : bad(`"${cut(text)}" must be 1 to 128 letters, digits, "_" or "-"`)
     case 'boolean':
       return parseBoolean(text)
     case 'choice':
@@ -79,7 +87,8 @@ function parseList(written: Exclude<Written, { kind: 'nothing' }>): ParseResult 
 
 function parseBoolean(text: string): ParseResult {
   const lower = text.toLowerCase()
-  if (lower === 'true' || lower === 'false') return ok(lower === 'true')
+  if (['true', 'yes', 'on'].includes(lower)) return ok(true)
+  if (['false', 'no', 'off'].includes(lower)) return ok(false)
   return bad(`"${cut(text)}" is neither true nor false`)
 }
 
@@ -122,10 +131,6 @@ function inRange(
     return bad(`${cut(as.text)} is too large: the most is ${as.format(spec.max)}`)
   }
   return ok(value)
-}
-
-function shown(spec: KeySpec, text: string): string {
-  return spec.secret === true ? 'the value' : `"${cut(text)}"`
 }
 
 /** The offending value, short enough for a line of a terminal. */

@@ -17,9 +17,14 @@ export function plainFields(fields: LogFields): Record<string, unknown> {
   const plain: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue
-    plain[name] = SECRET_NAME.test(name) ? MASK : plainValue(value)
+    plain[fieldName(name)] = SECRET_NAME.test(name) ? MASK : plainValue(value)
   }
   return plain
+}
+
+/** A name that cannot break the line it stands in. */
+function fieldName(name: string): string {
+  return name.replaceAll(/[^\w.-]/g, '_').slice(0, 100)
 }
 
 const DEPTH_MAX = 4

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { FloodLimit } from './flood-limit.ts'
 import type { LogFields, Logger, LogLevel } from './logger.ts'
 import { plainFields, redactText } from './redact.ts'
-import { fileLine, terminalLine } from './text-format.ts'
+import { escapeControls, fileLine, terminalLine } from './text-format.ts'
 
 export interface ServerLoggerOptions {
   readonly level: LogLevel
@@ -59,7 +59,8 @@ function jsonEmit(write: (line: string) => void, now: () => Date): Output['emit'
       timestamp: () => `,"time":"${now().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write },
+    // JSON leaves the control characters above 0x7f as they are; a terminal obeys them.
+    { write: (line) => write(`${escapeControls(line.trimEnd())}\n`) },
   )
   return (level, message, fields) => json[level](fields, message)
 }

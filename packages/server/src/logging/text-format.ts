@@ -67,8 +67,11 @@ function quoted(value: unknown): string {
   return /^[\w\-./@^+:]+$/.test(text) ? text : escapeControls(JSON.stringify(text))
 }
 
-/** A message may quote what a peer sent; its line breaks and escape codes must not be obeyed. */
-function escapeControls(text: string): string {
+/**
+ * A message may quote what a peer sent; its line breaks and escape codes must not be obeyed. The
+ * escapes are JSON's, so that a JSON line keeps its meaning.
+ */
+export function escapeControls(text: string): string {
   return text.replace(
     // eslint-disable-next-line no-control-regex -- control characters are what is looked for
     /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,

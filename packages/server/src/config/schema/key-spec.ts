@@ -13,6 +13,7 @@ export type KeyType =
   | 'list'
   | 'choice'
   | 'token'
+  | 'host'
 
 export interface FlagSpec {
   /** Long names with their dashes; the first is the one shown in the help. */

@@ -6,7 +6,7 @@ export const serverKeys = {
     unset: '`host`:`port`, or every interface when `host` is unset too',
   },
   host: {
-    type: 'text',
+    type: 'host',
     doc: 'Host name or address that clients are told to connect to. It is also the address to bind when `listen` names none.',
     unset: 'the host of `listen`, or `localhost`',
   },
@@ -144,7 +144,7 @@ export const serverKeys = {
     flag: { names: ['--embedded-nats-config', '--nc'], value: 'FILE' },
   },
   'nats.embedded.host': {
-    type: 'text',
+    type: 'host',
     default: '127.0.0.1',
     doc: 'Address that the embedded NATS listens on.',
   },

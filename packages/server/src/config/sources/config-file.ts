@@ -22,11 +22,7 @@ export function readConfigText(file: string, text: string): FileSettings {
   const plain = text.replace(/^\uFEFF/, '')
   const collector = syntax.kind === 'yaml' ? readYaml(file, plain) : readNats(file, plain)
   if (collector.problems.length > 0) {
-    throw new ConfigError([
-      `Failed to load configuration file: ${file}`,
-      ...collector.problems,
-      describeSyntax(file, syntax),
-    ])
+    throw new ConfigError([fileHeadline(file, syntax), ...collector.problems])
   }
   return { syntax, settings: collector.settings }
 }
@@ -36,22 +32,27 @@ export function readConfigText(file: string, text: string): FileSettings {
  * file is YAML unless a line has what YAML has not: `key {`, `key = value`, `key value`, or `//`.
  */
 export function detectSyntax(text: string): Syntax {
+  if (JSON_START.test(text)) return { kind: 'yaml' }
   for (const [index, line] of text.split('\n').entries()) {
-    if (NATS_MARK.test(line)) {
-      return { kind: 'nats', line: index + 1, because: line.trim().slice(0, 60) }
-    }
+    const mark = NATS_MARK.exec(line)
+    // Only the mark is shown: the rest of the line may be a password [A6].
+    if (mark !== null) return { kind: 'nats', line: index + 1, because: mark[0].trim() }
   }
   return { kind: 'yaml' }
 }
 
+/** JSON is YAML, though its lines may end in a brace. */
+const JSON_START = /^(?:\s|#[^\n]*\n)*\{/
+
 /** A key, then an opening brace that ends the line, or `=`, or a value with no colon between. */
 const NATS_MARK =
-  /^\s*(?:\/\/|["']?[A-Za-z][\w.-]*["']?\s*(?:[:=]?\s*\{\s*(?:(?:#|\/\/).*)?$|=|\{|\s(?![\s:])["'[\w$/-]))/
+  /^\s*(?:\/\/|["']?[A-Za-z][\w.-]{0,99}["']?(?:[ \t]*[:=]?[ \t]*\{\s*(?=$|#|\/\/)|[ \t]*=|[ \t]*\{|[ \t]+(?=["'[\w$/-])))/
 
-export function describeSyntax(file: string, syntax: Syntax): string {
-  if (syntax.kind === 'yaml') return `(${file} was read as YAML)`
-  return (
-    `(${file} was read as the older NATS-style syntax because of line ${syntax.line}: ` +
-    `${syntax.because})`
-  )
+/** The first line of an error in a file: what it was taken for decides what its mistakes are. */
+export function fileHeadline(file: string, syntax: Syntax): string {
+  const readAs =
+    syntax.kind === 'yaml'
+      ? 'read as YAML'
+      : `read as the older NATS-style syntax because of line ${syntax.line}: ${syntax.because}`
+  return `Failed to load configuration file: ${file} (${readAs})`
 }

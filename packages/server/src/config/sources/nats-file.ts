@@ -152,7 +152,7 @@ class NatsReader {
       return undefined
     }
     if (bare.startsWith('$')) {
-      throw new SyntaxProblem(at, `variables such as ${bare.slice(0, 40)} are not supported`)
+      throw new SyntaxProblem(at, 'variables are not supported: quote a value that begins with "$"')
     }
     return plainNumber(bare)
   }

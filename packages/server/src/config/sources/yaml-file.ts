@@ -6,6 +6,7 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
+  type YAMLError,
   type Document,
   type Node,
   type YAMLMap,
@@ -20,6 +21,9 @@ import { type Origin, SettingCollector, type Written } from './setting.ts'
 const NODES_MAX = 10_000
 const DEPTH_MAX = 16
 
+/** One slip of indentation can make an error of every line after it. */
+const PROBLEMS_MAX = 5
+
 /** Reads the settings of a YAML file: flat, nested or mixed keys, with their positions. */
 export function readYaml(file: string, text: string): SettingCollector {
   const collector = new SettingCollector()
@@ -29,20 +33,32 @@ export function readYaml(file: string, text: string): SettingCollector {
     collector.problem({ kind: 'file', file, line: 1, column: 1 }, 'nested too deeply')
     return collector
   }
-  for (const error of document.errors) {
+  for (const error of [...document.errors, ...document.warnings].slice(0, PROBLEMS_MAX)) {
     const { line, col } = lines.linePos(error.pos[0])
-    const [summary] = error.message.split(' at line ')
-    collector.problem({ kind: 'file', file, line, column: col }, `${summary}`)
+    collector.problem({ kind: 'file', file, line, column: col }, explain(error))
   }
-  if (document.errors.length > 0) return collector
-  new Walk({ file, lines, document, collector }).root(document.contents)
+  if (collector.problems.length > 0) return collector
+  new Walk({ file, lines, collector }).root(document.contents)
   return collector
+}
+
+const ALIAS_WITHOUT_ANCHOR = 'an alias without an anchor: quote a value that begins with "*"'
+
+/** The parser's own words, but for those that repeat a value, which may be a password [A6]. */
+function explain(error: YAMLError): string {
+  if (/alias/i.test(error.message)) return ALIAS_WITHOUT_ANCHOR
+  if (/tag/i.test(error.message))
+    return 'tags are not supported: quote a value that begins with "!"'
+  return error.message.slice(0, 200)
 }
 
 /** undefined when the brackets nest deeper than the parser's stack reaches. */
 function parse(text: string, lineCounter: LineCounter): Document.Parsed | undefined {
   try {
-    return parseDocument(text, { lineCounter, uniqueKeys: false, logLevel: 'silent' })
+    const document = parseDocument(text, { lineCounter, uniqueKeys: false, prettyErrors: false })
+    // The parser reports its own exhausted stack as a syntax error, once per bracket.
+    const exhausted = document.errors.some((error) => error.message.includes('call stack'))
+    return exhausted ? undefined : document
   } catch (error) {
     if (error instanceof RangeError) return undefined
     throw error
@@ -52,13 +68,13 @@ function parse(text: string, lineCounter: LineCounter): Document.Parsed | undefi
 interface WalkContext {
   readonly file: string
   readonly lines: LineCounter
-  readonly document: Document
   readonly collector: SettingCollector
 }
 
 /** One pass over the parsed document, turning it into settings. */
 class Walk {
   readonly #context: WalkContext
+  readonly #anchors = new Map<string, Node>()
   #nodes = 0
 
   constructor(context: WalkContext) {
@@ -97,6 +113,10 @@ class Walk {
       this.#map(name, value, depth + 1)
       return
     }
+    if (value === undefined && isAlias(pair.value)) {
+      this.#problem(pair.value, ALIAS_WITHOUT_ANCHOR)
+      return
+    }
     const written = this.#written(value)
     if (written !== undefined) {
       this.#context.collector.add(name, written, this.#origin(keyNode))
@@ -128,10 +148,15 @@ class Walk {
     return { kind: 'list', items }
   }
 
+  /**
+   * The node that stands here, through an alias if there is one. Anchors are kept as they come
+   * by, since the library's own look-up walks the whole document for each alias.
+   */
   #resolve(value: unknown): Node | undefined {
-    if (isAlias(value)) return value.resolve(this.#context.document) ?? undefined
-    if (isMap(value) || isSeq(value) || isScalar(value)) return value
-    return undefined
+    if (isAlias(value)) return this.#anchors.get(value.source)
+    if (!isMap(value) && !isSeq(value) && !isScalar(value)) return undefined
+    if (value.anchor !== undefined) this.#anchors.set(value.anchor, value)
+    return value
   }
 
   /** True once the bound is passed; reports it the first time. */
