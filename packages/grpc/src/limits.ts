@@ -26,6 +26,7 @@ export interface GrpcLimits {
   readonly settingsPerSecond: number
   readonly overheadBurstBytes: number
   readonly overheadBytesPerSecond: number
+  readonly sweepIntervalMs: number
 }
 
 const KIB = 1024
@@ -82,4 +83,6 @@ export const DEFAULT_LIMITS: GrpcLimits = {
   // PRIORITY. See session-guard.ts for what counts as progress.
   overheadBurstBytes: 256 * KIB,
   overheadBytesPerSecond: 16 * KIB,
+  // How often time limits are looked at: one timer for all connections and calls.
+  sweepIntervalMs: 1000,
 }
