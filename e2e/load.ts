@@ -1,0 +1,179 @@
+/** Load over PublishAsync, recorded message by message in the history of its partition. */
+import type { PartitionHistory, Writer } from './history.ts'
+import { keyOf, valueOf } from './payload.ts'
+import { prefixed, type RawCall, type RawConnection } from './raw-grpc.ts'
+import { type AckPolicy, encodePublish, FieldReader } from './raw-messages.ts'
+
+/** A partition under load: where it is, and what is known of it. */
+export type Target = {
+  readonly stream: string
+  readonly partition: number
+  readonly history: PartitionHistory
+}
+
+export type LoadCounts = {
+  sent: number
+  acked: Record<AckPolicy, number>
+  failed: Map<string, number>
+}
+
+export function noCounts(): LoadCounts {
+  return { sent: 0, acked: { LEADER: 0, ALL: 0, NONE: 0 }, failed: new Map() }
+}
+
+/** Errors after which the message is certainly not stored [reliability D5]; all others leave it open. */
+const DEFINITE_ERRORS = new Set([1, 4, 5, 6, 7])
+const POLICIES: readonly AckPolicy[] = ['LEADER', 'ALL', 'LEADER', 'ALL', 'NONE']
+
+let writersMade = 0
+
+/** One PublishAsync call: sends batches within a window until it is stopped or the server dies. */
+export class Publisher {
+  readonly #call: RawCall
+  readonly #target: Target
+  readonly #writer: Writer
+  readonly #window: number
+  readonly #counts: LoadCounts
+  readonly #reader = new FieldReader()
+  readonly #inner = new FieldReader()
+  #outstanding = 0
+  #stopped = false
+  #wake: (() => void) | undefined
+
+  constructor(
+    connection: RawConnection,
+    target: Target,
+    options: { readonly window: number; readonly counts: LoadCounts },
+  ) {
+    this.#call = connection.call('PublishAsync')
+    this.#target = target
+    this.#writer = target.history.addWriter(writersMade++)
+    this.#window = options.window
+    this.#counts = options.counts
+    this.#call.onMessages(
+      (bytes, start, end) => this.#onResponse(bytes, start, end),
+      () => this.#release(),
+    )
+    this.#call.ended.then(() => this.stop()).catch(() => undefined)
+  }
+
+  /** Publishes `batch` messages at a time, `batchesPerSecond`, until stopped. */
+  async run(batch: number, batchesPerSecond: number): Promise<void> {
+    const began = performance.now()
+    for (let sent = 0; !this.#stopped; sent++) {
+      const dueMs = began + (sent * 1000) / batchesPerSecond
+      const earlyMs = dueMs - performance.now()
+      if (earlyMs > 1) await this.#pause(earlyMs)
+      while (!this.#stopped && this.#outstanding + batch > this.#window) await this.#pause(1_000)
+      if (this.#stopped) return
+      this.#call.write(this.#encodeBatch(batch))
+      if (this.#call.needsDrain) await this.#call.drained()
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#release()
+  }
+
+  /** Waits until every message that asked for an ack has an answer; false after `timeoutMs`. */
+  async settle(timeoutMs: number): Promise<boolean> {
+    const end = performance.now() + timeoutMs
+    while (this.#outstanding > 0 && !this.#call.closed) {
+      if (performance.now() > end) return false
+      await this.#pause(20)
+    }
+    return this.#outstanding === 0
+  }
+
+  close(): void {
+    this.stop()
+    this.#call.cancel()
+  }
+
+  get outstanding(): number {
+    return this.#outstanding
+  }
+
+  #encodeBatch(batch: number): Buffer {
+    const messages: Buffer[] = []
+    for (let i = 0; i < batch; i++) {
+      const sequence = this.#writer.invoke()
+      const ackPolicy = POLICIES[sequence % POLICIES.length] ?? 'LEADER'
+      if (ackPolicy !== 'NONE') this.#outstanding++
+      const request = encodePublish({
+        stream: this.#target.stream,
+        partition: this.#target.partition,
+        key: keyOf(this.#writer.id, sequence),
+        value: valueOf(this.#writer.id, sequence),
+        correlationId: String(sequence),
+        ackPolicy,
+      })
+      messages.push(prefixed(request))
+    }
+    this.#counts.sent += batch
+    return Buffer.concat(messages)
+  }
+
+  /** PublishResponse { 1 ack { 4 offset }, 2 asyncError { 1 code, 2 message }, 3 correlationId } */
+  #onResponse(bytes: Buffer, start: number, end: number): void {
+    let offset = 0
+    let sequence = -1
+    let error: { code: number; message: string } | undefined
+    this.#reader.reset(bytes, start, end)
+    while (this.#reader.next()) {
+      const { field } = this.#reader
+      if (field === 1) offset = this.#ackOffset(bytes)
+      else if (field === 2) error = this.#asyncError(bytes)
+      else if (field === 3) {
+        sequence = Number(bytes.toString('latin1', this.#reader.start, this.#reader.end))
+      }
+    }
+    if (sequence < 0) throw new Error('a response without a correlation id')
+    const policy = POLICIES[sequence % POLICIES.length] ?? 'LEADER'
+    if (policy !== 'NONE') this.#outstanding--
+    if (error === undefined) {
+      this.#writer.ok(sequence, offset)
+      this.#counts.acked[policy]++
+      return
+    }
+    if (DEFINITE_ERRORS.has(error.code)) this.#writer.failed(sequence)
+    const text = `${error.code} ${error.message}`
+    this.#counts.failed.set(text, (this.#counts.failed.get(text) ?? 0) + 1)
+  }
+
+  #ackOffset(bytes: Buffer): number {
+    this.#inner.reset(bytes, this.#reader.start, this.#reader.end)
+    let offset = 0
+    while (this.#inner.next()) if (this.#inner.field === 4) offset = this.#inner.value
+    return offset
+  }
+
+  #asyncError(bytes: Buffer): { code: number; message: string } {
+    this.#inner.reset(bytes, this.#reader.start, this.#reader.end)
+    const error = { code: 0, message: '' }
+    while (this.#inner.next()) {
+      if (this.#inner.field === 1) error.code = this.#inner.value
+      if (this.#inner.field === 2) {
+        error.message = bytes.toString('utf8', this.#inner.start, this.#inner.end)
+      }
+    }
+    return error
+  }
+
+  #release(): void {
+    this.#wake?.()
+    this.#wake = undefined
+  }
+
+  /** Until something arrived, or `ms` passed. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}

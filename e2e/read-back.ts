@@ -1,0 +1,78 @@
+/** Reads partitions from their first to their newest message into their history. */
+import type { Anomaly } from './history.ts'
+import type { Target } from './load.ts'
+import { identify, isIntact, keyOf } from './payload.ts'
+import { prefixed, RawConnection } from './raw-grpc.ts'
+import { encodeSubscribe, FieldReader } from './raw-messages.ts'
+
+const EARLIEST = 2
+const STOP_LATEST = 2
+const RESOURCE_EXHAUSTED = 8
+
+export type ReadResult = { readonly messages: number; readonly anomalies: readonly Anomaly[] }
+
+/** Reads all targets one after the other; rejects when a subscription ends in any other way than at its stop. */
+export async function readBack(address: string, targets: readonly Target[]): Promise<ReadResult> {
+  const connection = await RawConnection.open(address)
+  try {
+    const anomalies: Anomaly[] = []
+    let messages = 0
+    for (const target of targets) {
+      await readPartition(connection, target)
+      anomalies.push(...target.history.endRead())
+      messages += target.history.length
+    }
+    return { messages, anomalies }
+  } finally {
+    connection.close()
+  }
+}
+
+async function readPartition(connection: RawConnection, target: Target): Promise<void> {
+  const call = connection.call('Subscribe')
+  const message = new MessageReader()
+  let handshake = false
+  target.history.beginRead()
+  call.onMessages((bytes, start, end) => {
+    if (handshake) message.read(bytes, [start, end], target)
+    else if (start === end) handshake = true
+    else throw new Error(`${target.stream}: the first message is not empty`)
+  })
+  const { stream, partition } = target
+  const position = { startPosition: EARLIEST, stopPosition: STOP_LATEST }
+  call.end(prefixed(encodeSubscribe({ stream, partition, ...position })))
+  const { code, message: text } = await call.ended
+  const empty = text === 'Stream is empty' && target.history.length === 0
+  if (code === RESOURCE_EXHAUSTED && (empty || text === 'Stop offset reached')) return
+  throw new Error(`reading ${stream} ${partition} ended with ${code} ${text}`)
+}
+
+/** Message { 1 offset, 2 key, 3 value, … } */
+class MessageReader {
+  readonly #fields = new FieldReader()
+
+  read(bytes: Buffer, range: readonly [number, number], target: Target): void {
+    let offset = 0
+    let key: [number, number] = [0, 0]
+    let value: [number, number] = [0, 0]
+    const fields = this.#fields
+    fields.reset(bytes, range[0], range[1])
+    while (fields.next()) {
+      if (fields.field === 1) offset = fields.value
+      else if (fields.field === 2) key = [fields.start, fields.end]
+      else if (fields.field === 3) value = [fields.start, fields.end]
+    }
+    const id = identify(bytes, value[0], value[1])
+    if (id === undefined) {
+      const shown = JSON.stringify(
+        bytes.toString('latin1', value[0], Math.min(value[1], value[0] + 40)),
+      )
+      target.history.readUnknown(offset, shown)
+      return
+    }
+    const expectedKey = keyOf(id.writer, id.sequence)
+    const sameKey = bytes.compare(expectedKey, 0, expectedKey.length, key[0], key[1]) === 0
+    const intact = sameKey && isIntact(bytes, value, id)
+    target.history.read(offset, id.writer, id.sequence, intact)
+  }
+}
