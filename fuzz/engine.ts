@@ -5,8 +5,12 @@ import { shrink } from './shrink.ts'
 import type { FuzzTarget } from './target.ts'
 
 const INPUT_MAX_BYTES = 4096
-/** Inputs between two reads of the coverage. */
-const BATCH = 512
+/**
+ * Inputs between two reads of the coverage: few while new code is found, twice as many after each
+ * batch that found none.
+ */
+const BATCH_MIN = 256
+const BATCH_MAX = 8192
 /** A target that fails in so many ways is not fuzzed any further. */
 const FAILURES_MAX = 8
 const CORPUS_MAX = 4096
@@ -46,6 +50,7 @@ class Campaign {
   readonly #corpus: Uint8Array[] = []
   readonly #failures = new Map<string, { input: Uint8Array; error: unknown }>()
   #executions = 0
+  #batch = BATCH_MIN
 
   constructor(target: FuzzTarget, options: FuzzOptions) {
     this.#target = target
@@ -57,11 +62,14 @@ class Campaign {
     const begun = performance.now()
     if (this.#target.seeds.length === 0) throw new Error(`${this.#target.name} has no seeds`)
     this.#options.coverage.forget()
-    for (const seed of this.#target.seeds) this.#corpus.push(seed)
+    this.#corpus.push(...this.#target.seeds)
     await this.#explore([new Uint8Array(), ...this.#target.seeds])
     while (this.#executions < this.#options.executions && this.#failures.size < FAILURES_MAX) {
       const left = this.#options.executions - this.#executions
-      await this.#explore(this.#mutants(Math.min(BATCH, left)))
+      const known = this.#corpus.length
+      await this.#explore(this.#mutants(Math.min(this.#batch, left)))
+      const found = this.#corpus.length > known
+      this.#batch = found ? BATCH_MIN : Math.min(this.#batch * 2, BATCH_MAX)
     }
     return {
       executions: this.#executions,
@@ -80,17 +88,21 @@ class Campaign {
     }
     const batch: Uint8Array[] = []
     for (let index = 0; index < count; index++) {
-      batch.push(mutate(this.#random.pick(this.#corpus), source))
+      batch.push(mutate(this.#parent(), source))
     }
     return batch
   }
 
+  /** Half of the time one of the newest: what just led to new code may lead on. */
+  #parent(): Uint8Array {
+    const newest = this.#random.below(2) === 0
+    return this.#random.pick(newest ? this.#corpus.slice(-4) : this.#corpus)
+  }
+
   /** Runs a batch; if new code ran, finds by halving which of its inputs did it, and keeps them. */
   async #explore(batch: readonly Uint8Array[]): Promise<void> {
-    for (const input of batch) {
-      this.#executions++
-      await this.#execute(input)
-    }
+    this.#executions += batch.length
+    await this.#executeAll(batch)
     await this.#keepFresh(batch)
   }
 
@@ -106,19 +118,22 @@ class Campaign {
     }
     const middle = batch.length >>> 1
     for (const half of [batch.slice(0, middle), batch.slice(middle)]) {
-      for (const input of half) await this.#execute(input)
+      await this.#executeAll(half)
       await this.#keepFresh(half)
     }
   }
 
-  async #execute(input: Uint8Array): Promise<void> {
-    this.#options.note?.(input)
-    try {
-      const pending = this.#target.run(input)
-      if (pending !== undefined) await pending
-    } catch (error) {
-      const way = wayOf(error)
-      if (!this.#failures.has(way)) this.#failures.set(way, { input, error })
+  async #executeAll(batch: readonly Uint8Array[]): Promise<void> {
+    for (const input of batch) {
+      this.#options.note?.(input)
+      try {
+        const pending = this.#target.run(input)
+        // Most targets are synchronous, and then nothing waits.
+        if (pending !== undefined) await pending
+      } catch (error) {
+        const way = wayOf(error)
+        if (!this.#failures.has(way)) this.#failures.set(way, { input, error })
+      }
     }
   }
 
