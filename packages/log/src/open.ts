@@ -17,6 +17,7 @@ export async function openLog(core: LogCore): Promise<void> {
   const mark = names.has(HIGH_WATERMARK_FILE) ? await readHighWatermark(core) : undefined
   core.checkpointed = mark
   await openSegments(core, bases, mark ?? NO_OFFSET)
+  await syncNames(core)
   const { newestOffset } = core
   if (mark !== undefined && newestOffset < mark) reportMissing(core, newestOffset + 1, mark)
   // Records above the mark may only be in the page cache yet; from here on they count as durable.
@@ -41,12 +42,18 @@ async function listFiles(core: LogCore): Promise<Set<string>> {
     if (!(error instanceof DiskError && error.code === 'not-found')) throw error
   }
   await core.disk.makeDirectory(core.directory)
-  // The names of the partition's and the stream's directories must survive a power cut as well.
-  for (let path = core.directory, level = 0; level < 2; level++) {
-    path = path.slice(0, path.lastIndexOf('/'))
-    if (path !== '') await core.disk.syncDirectory(path)
-  }
   return new Set()
+}
+
+/**
+ * Makes the names of the log's files and of the partition's and the stream's directories durable.
+ * At every opening, since a process that was killed right after it made them cannot have done so.
+ */
+async function syncNames(core: LogCore): Promise<void> {
+  for (let path = core.directory, level = 0; level < 3 && path !== ''; level++) {
+    await core.disk.syncDirectory(path)
+    path = path.slice(0, path.lastIndexOf('/'))
+  }
 }
 
 /**
