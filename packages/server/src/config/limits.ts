@@ -85,3 +85,12 @@ export const BUS_PENDING_MAX_BYTES: number = 8 * 1024 * 1024
  * [LB data plane 4.5]. A record is refused when it would not fit one response [LB 7.A7].
  */
 export const REPLICATION_OVERHEAD_BYTES = 24
+
+/**
+ * Files that all logs together keep open. The usual limit of a process is 1,024 descriptors; the
+ * rest is for connections.
+ */
+export const LOG_FILES_MAX = 512
+
+/** Recent records that all logs together keep in memory for readers at the tail. */
+export const LOG_TAILS_MAX_BYTES: number = 64 * 1024 * 1024
