@@ -29,8 +29,6 @@ export interface RunningCallOptions {
   /** What a handler threw that is no GrpcError. */
   readonly onError: (error: unknown, path: string) => void
   readonly onRead: (bytes: number) => void
-  /** The stream is closed; `reset` says that the client took the call back unanswered. */
-  readonly onClosed: (call: RunningCall, reset: boolean) => void
 }
 
 /**
@@ -60,7 +58,6 @@ export class RunningCall implements ServerCall, ResponseStream {
   #status: GrpcStatus | undefined
   #overMs = 0
   #requestComplete = false
-  /** The client, or the loss of its connection, ended the call before we did. */
   #taken = false
 
   constructor(options: RunningCallOptions) {
@@ -83,11 +80,7 @@ export class RunningCall implements ServerCall, ResponseStream {
     this.#incoming.onFault((error) => this.fail(error))
     this.#outgoing = new OutgoingMessages(stream)
     stream.on('aborted', () => this.#lost())
-    stream.on('close', () => {
-      const reset = this.#status === undefined || this.#taken
-      this.#lost()
-      options.onClosed(this, reset)
-    })
+    stream.on('close', () => this.#lost())
     if (options.timeoutMs !== undefined) {
       this.deadlineMs = this.startedMs + options.timeoutMs
       this.#deadline = new DeadlineTimer(this.deadlineMs, () => {
@@ -119,6 +112,11 @@ export class RunningCall implements ServerCall, ResponseStream {
   /** Since when the call is over, as a reading of `performance.now()`; 0 while it runs. */
   get overMs(): number {
     return this.#overMs
+  }
+
+  /** The client, or the loss of its connection, ended the call before we did. */
+  get takenBack(): boolean {
+    return this.#taken || (this.#status === undefined && this.#stream.closed)
   }
 
   /** False while a call with one request message still waits for all of it. */

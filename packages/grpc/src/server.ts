@@ -28,6 +28,11 @@ export interface GrpcServerOptions {
   readonly compressResponses?: boolean
   /** What a handler threw that is no GrpcError; the client saw INTERNAL `internal error`. */
   readonly onError?: (error: unknown, path: string) => void
+  /**
+   * Serves HTTP/2 requests that are no gRPC: probes, metrics, other protocols on the same port.
+   * Without it they are answered 405 or 415. What it throws ends its stream only.
+   */
+  readonly other?: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void
   /** A connection was cut, and why. */
   readonly onCut?: (reason: CutReason, address: string) => void
 }
@@ -208,12 +213,13 @@ export class GrpcServer {
       connection.guard.callEnded(true)
       return
     }
+    let call: RunningCall | undefined
+    stream.once('close', () => {
+      connection.guard.callEnded(call?.takenBack === true)
+      if (call !== undefined) this.#calls.delete(call)
+    })
     try {
-      const call = this.#accept(connection, stream, headers)
-      if (call === undefined) {
-        stream.once('close', () => connection.guard.callEnded(false))
-        stream.resume()
-      }
+      call = this.#accept(connection, stream, headers)
     } catch (error) {
       this.#report(error, String(headers[':path']))
       stream.close(constants.NGHTTP2_INTERNAL_ERROR)
@@ -226,11 +232,6 @@ export class GrpcServer {
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
   ): RunningCall | undefined {
-    const contentType = headers['content-type']
-    if (headers[':method'] !== 'POST') return refuseHttp(stream, 405)
-    if (contentType === undefined || !CONTENT_TYPE.test(contentType)) {
-      return refuseHttp(stream, 415)
-    }
     if (headerListBytes(headers) > this.#limits.maxHeaderListBytes) {
       return refuse(stream, HEADERS_TOO_LARGE)
     }
@@ -239,6 +240,10 @@ export class GrpcServer {
       return undefined
     }
     if (this.#state === 'stopped') return refuse(stream, UNAVAILABLE_STOPPING)
+    const contentType = headers['content-type'] ?? ''
+    if (headers[':method'] !== 'POST' || !CONTENT_TYPE.test(contentType)) {
+      return this.#serveOther(stream, headers)
+    }
     const path = headers[':path'] ?? ''
     const method = this.#methods.get(path)
     if (method === undefined) return refuse(stream, this.#unknown(path))
@@ -264,15 +269,17 @@ export class GrpcServer {
       compressResponses: this.#options.compressResponses === true,
       onError: (error, failedPath) => this.#report(error, failedPath),
       onRead: (bytes) => connection.guard.messageBytes(bytes),
-      onClosed: (closed, reset) => {
-        this.#calls.delete(closed)
-        connection.guard.callEnded(reset)
-      },
     })
     this.#calls.add(call)
     this.#callsStarted++
     void call.run(method)
     return call
+  }
+
+  #serveOther(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): undefined {
+    if (this.#options.other !== undefined) this.#options.other(stream, headers)
+    else refuseHttp(stream, headers[':method'] === 'POST' ? 415 : 405)
+    return undefined
   }
 
   /** Texts as Go's; UNIMPLEMENTED is what clients look at. */
@@ -350,6 +357,7 @@ function headerListBytes(headers: IncomingHttpHeaders): number {
 }
 
 function refuseHttp(stream: ServerHttp2Stream, status: number): undefined {
+  stream.resume()
   stream.respond({ ':status': status }, { endStream: true })
   stream.close(constants.NGHTTP2_NO_ERROR)
   return undefined
@@ -357,6 +365,7 @@ function refuseHttp(stream: ServerHttp2Stream, status: number): undefined {
 
 /** Answers with trailers only, before any handler ran. */
 function refuse(stream: ServerHttp2Stream, error: GrpcError): undefined {
+  stream.resume()
   stream.respond(
     {
       ':status': 200,
