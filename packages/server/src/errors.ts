@@ -21,7 +21,7 @@ export type StatusName =
   | 'DATA_LOSS'
   | 'UNAUTHENTICATED'
 
-type ErrorEntry = {
+export type ErrorEntry = {
   readonly status: StatusName
   /** `{name}` stands for a value. */
   readonly text: string
@@ -29,11 +29,63 @@ type ErrorEntry = {
   readonly meaning: string
 }
 
-export const errorTable = {
+export type ErrorCode =
+  | 'request.malformed'
+  | 'server.starting'
+  | 'server.stopping'
+  | 'stream.unknown'
+  | 'publish.no-stream'
+  | 'partition.unknown'
+  | 'partition.readonly'
+  | 'partition.unavailable'
+  | 'publish.policy-required'
+  | 'publish.incorrect-offset'
+  | 'publish.too-large'
+  | 'publish.encryption'
+  | 'publish.failed'
+  | 'publish.nats'
+  | 'publish.headers'
+  | 'inbox.invalid'
+  | 'subject.invalid'
+  | 'subject.reserved'
+  | 'deadline'
+  | 'resume.failed'
+  | 'subscribe.no-partition'
+  | 'subscribe.not-leader'
+  | 'subscribe.no-consumer-id'
+  | 'subscribe.group-on-replica'
+  | 'subscribe.not-assigned'
+  | 'subscribe.start-position'
+  | 'subscribe.stop-position'
+  | 'subscribe.stop-before-start'
+  | 'subscribe.stop-after-start'
+  | 'subscribe.empty'
+  | 'subscribe.stop-reached'
+  | 'subscribe.timestamp'
+  | 'subscribe.readonly-end'
+  | 'subscribe.reverse-end'
+  | 'subscribe.paused'
+  | 'subscribe.deleted'
+  | 'subscribe.corrupt'
+  | 'subscribe.encryption'
+  | 'subscribe.overloaded'
+  | 'encryption.precondition'
+  | 'partition-metadata.unknown'
+  | 'partition-metadata.not-leader'
+  | 'stream.pause-unknown'
+  | 'metadata.too-many-names'
+  | 'metadata.failed'
+
+export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   'request.malformed': {
     status: 'INTERNAL',
     text: 'grpc: error unmarshalling request: {reason}',
     meaning: 'The request is not the protobuf message of this method.',
+  },
+  'server.starting': {
+    status: 'UNAVAILABLE',
+    text: 'server is starting',
+    meaning: 'The server opens its partitions or waits for NATS; /readyz tells. Try again.',
   },
   'server.stopping': {
     status: 'UNAVAILABLE',
@@ -59,6 +111,12 @@ export const errorTable = {
     status: 'FAILED_PRECONDITION',
     text: 'readonly partition: {partition}',
     meaning: 'SetStreamReadonly is in force on this partition.',
+  },
+  'partition.unavailable': {
+    status: 'UNAVAILABLE',
+    text: 'partition {partition} of stream {stream} is not available',
+    meaning:
+      'The partition is being opened, or was fenced after a failure of its disk; /readyz tells. Try again.',
   },
   'publish.policy-required': {
     status: 'INVALID_ARGUMENT',
@@ -243,14 +301,17 @@ export const errorTable = {
     text: 'stream not found',
     meaning: 'PauseStream or SetStreamReadonly named a stream that does not exist.',
   },
+  'metadata.too-many-names': {
+    status: 'INVALID_ARGUMENT',
+    text: 'more than {max} streams and groups were named',
+    meaning: 'FetchMetadata answers for a bounded number of names; name none for all streams.',
+  },
   'metadata.failed': {
     status: 'INTERNAL',
     text: '{action}: {reason}',
     meaning: 'The change could not be made durable. The log line of the server says why.',
   },
-} as const satisfies Record<string, ErrorEntry>
-
-export type ErrorCode = keyof typeof errorTable
+}
 
 export class LiftbridgeError extends Error {
   readonly code: ErrorCode

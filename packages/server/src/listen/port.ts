@@ -120,7 +120,7 @@ export class Port {
     const tooLate = setTimeout(() => socket.destroy(), this.#options.firstBytesTimeoutMs)
     tooLate.unref()
     socket.once('close', () => clearTimeout(tooLate))
-    let received = Buffer.alloc(0)
+    let received: Buffer = Buffer.alloc(0)
     const look = (): void => {
       const more = socket.read() as Buffer | null
       if (more !== null) received = received.length === 0 ? more : Buffer.concat([received, more])

@@ -2,9 +2,10 @@
  * How the answer to a published record finds its way back.
  *
  * A record is accepted together with an `AckSink`: a PublishAsync call, a unary call, or a NATS
- * inbox. When its fate is known, the sink is shown an `AckView`, one object that the partition
+ * inbox. When its fate is known, the sink is shown `AckFields`, one object that the partition
  * reuses for every record: a sink copies what it needs before it returns.
  */
+import { AckEnvelopeWriter, PublishResponseWriter, type AckFields } from '@liftbridge/wire'
 
 /** Result of a publish, numbered as `proto.Ack.Error`. */
 export type AckError = 0 | 1 | 2 | 3 | 4
@@ -20,34 +21,45 @@ export const POLICY_ALL = 1
 export const POLICY_NONE = 2
 
 /** What is constant for all acks of one partition. */
-export type AckSource = {
+export class AckSource {
   readonly stream: string
   readonly partition: number
   /** The stream's subject, without the partition's suffix [LB data plane 4.6]. */
   readonly subject: string
-}
+  readonly responses: PublishResponseWriter
+  readonly envelopes: AckEnvelopeWriter
 
-export interface AckView {
-  readonly source: AckSource
-  /** Subject on which the record arrived. */
-  readonly subject: string
-  readonly error: AckError
-  readonly offset: number
-  readonly policy: number
-  /** Bytes that hold the correlation id and the ack inbox. */
-  readonly text: Uint8Array
-  readonly correlationStart: number
-  readonly correlationEnd: number
-  readonly inboxStart: number
-  readonly inboxEnd: number
-  /** Nanoseconds; 0 when it was never received into a log. */
-  readonly receptionTimestampNs: bigint
-  readonly commitTimestampNs: bigint
+  constructor(stream: string, partition: number, subject: string) {
+    this.stream = stream
+    this.partition = partition
+    this.subject = subject
+    this.responses = new PublishResponseWriter(stream, subject)
+    this.envelopes = new AckEnvelopeWriter(stream, subject)
+  }
 }
 
 export interface AckSink {
-  /** Takes the answer to one record. Acks of one policy come in offset order. Must not throw. */
-  deliver(view: AckView): void
+  /**
+   * Takes the answer to one record: `ack` is reused for the next one. Acks of one policy come in
+   * offset order. Must not throw.
+   */
+  deliver(source: AckSource, ack: AckFields): void
   /** Called after a run of `deliver` calls: the place to write once. Must not throw. */
   flush(): void
+}
+
+/** An unknown policy promises nothing, like NONE. */
+export function knownPolicy(policy: number): number {
+  return policy === POLICY_LEADER || policy === POLICY_ALL ? policy : POLICY_NONE
+}
+
+/** Splits nanoseconds into the two words in which acks and records carry them. */
+export function setReception(ack: AckFields, timestampNs: bigint): void {
+  ack.receptionTimestampHigh = Number(timestampNs >> 32n)
+  ack.receptionTimestampLow = Number(timestampNs & 0xffff_ffffn)
+}
+
+export function setCommit(ack: AckFields, timestampNs: bigint): void {
+  ack.commitTimestampHigh = Number(timestampNs >> 32n)
+  ack.commitTimestampLow = Number(timestampNs & 0xffff_ffffn)
 }

@@ -1,0 +1,41 @@
+/** What the handlers of the API work with. */
+import type { StreamDefaults } from '@liftbridge/metadata'
+import type { ClusterSubjects } from '@liftbridge/wire'
+import type { Bus } from '../bus.ts'
+import type { Clock, Random } from '../clock.ts'
+import type { Config } from '../config/config.ts'
+import type { HostPort } from '../config/addresses.ts'
+import type { Logger } from '../logging/logger.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { AckSink } from '../partition/ack.ts'
+import type { Partition } from '../partition/partition.ts'
+import type { SubjectRouter } from '../partition/subject-router.ts'
+
+export type ApiContext = {
+  readonly config: Config
+  readonly serverId: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly metadata: Metadata
+  readonly streamDefaults: StreamDefaults
+  readonly partitions: RunningPartitions
+  readonly router: SubjectRouter
+  /** The connection for whatever must come back to this server. */
+  readonly publishes: Bus
+  readonly subjects: ClusterSubjects
+  readonly natsAcks: AckSink
+  /** Bytes of LIFTBRIDGE_ENCRYPTION_KEY. */
+  readonly masterKey: Uint8Array | undefined
+  /** Where clients reach this server. */
+  readonly advertised: () => HostPort
+  /** Resolves when what the metadata wants of a partition is done here; false after the time. */
+  /** Fires when the server begins to stop: calls end with UNAVAILABLE. */
+  readonly stopping: AbortSignal
+  readonly settled: (stream: string, partition: number, timeoutMs: number) => Promise<boolean>
+}
+
+/** The partitions led by this server. */
+export interface RunningPartitions {
+  get(stream: string, partition: number): Partition | undefined
+}

@@ -1,0 +1,298 @@
+/**
+ * One PublishAsync call. Requests are read chunk by chunk; each message is handed to its partition
+ * while its bytes still lie in the receive buffer, and acks come back in runs that go out with one
+ * write. Errors of single messages are told in-band; the call itself ends only when the client
+ * ends it, or when a request is not protobuf at all [LB data plane 5.9, clients 2.0.8].
+ *
+ * The client is not read while a partition it writes to is congested, while its acks do not drain,
+ * or while too many of its messages are in flight: HTTP/2 flow control then holds it.
+ */
+import { type MessageChunk, type ResponseStream, type ServerCall } from '@liftbridge/grpc'
+import { decodePublishRequest, decodeText, DOES_NOT_FIT, PublishView } from '@liftbridge/wire'
+import type { AckFields } from '@liftbridge/wire'
+import { BusError } from '../bus.ts'
+import { PUBLISH_DRAIN_MS, PUBLISH_IN_FLIGHT_MAX } from '../config/limits.ts'
+import { LiftbridgeError } from '../errors.ts'
+import { knownPolicy, POLICY_NONE, type AckSink, type AckSource } from '../partition/ack.ts'
+import { headersProblem } from '../partition/stored-headers.ts'
+import type { ApiContext } from './context.ts'
+import { asyncErrorFrame, errorOfAck } from './publish-answers.ts'
+import { RemoteAcks } from './remote-acks.ts'
+import {
+  checkPublishable,
+  findTarget,
+  isCurrent,
+  isDown,
+  needsResume,
+  resume,
+  type Target,
+} from './targets.ts'
+
+/** Acks are written back to back into slabs of this size. */
+const SLAB_BYTES = 64 * 1_024
+
+export class PublishSession implements AckSink {
+  readonly #context: ApiContext
+  readonly #responses: ResponseStream
+  readonly #signal: AbortSignal
+  readonly #view = new PublishView()
+  readonly #inbox: Uint8Array
+  readonly #remote: RemoteAcks
+  /** Partitions that took messages of this call; few. */
+  readonly #partitions = new Set<NonNullable<Target['local']>>()
+  #target: Target | undefined
+  #targetName: Uint8Array = new Uint8Array(0)
+  #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
+  #written = 0
+  #used = 0
+  #behind = false
+  #inFlight = 0
+  #wake: (() => void) | undefined
+
+  constructor(context: ApiContext, call: ServerCall, responses: ResponseStream) {
+    this.#context = context
+    this.#responses = responses
+    this.#signal = call.signal
+    const inbox = context.subjects.ackInbox(context.random.id())
+    this.#inbox = Buffer.from(inbox)
+    this.#remote = new RemoteAcks(context, (frame) => this.#sendRemote(frame))
+    call.signal.addEventListener('abort', () => this.#wake?.())
+  }
+
+  /** Serves the call until the client half-closes and its acks have gone out. */
+  async run(requests: AsyncIterable<MessageChunk>): Promise<void> {
+    this.#responses.sendHeaders()
+    const { stopping } = this.#context
+    const chunks = requests[Symbol.asyncIterator]()
+    const stopped = new Promise<undefined>((resolve) => {
+      stopping.addEventListener('abort', () => resolve(undefined), { once: true })
+    })
+    try {
+      while (!stopping.aborted) {
+        const next = await Promise.race([chunks.next(), stopped])
+        if (next === undefined || next.done === true) break
+        await this.#takeChunk(next.value)
+      }
+      await this.#drain()
+      if (stopping.aborted) throw new LiftbridgeError('server.stopping')
+    } finally {
+      this.#remote.close()
+    }
+  }
+
+  async #takeChunk(chunk: MessageChunk): Promise<void> {
+    for (let index = 0; index < chunk.count; index++) {
+      const start = chunk.starts[index] as number
+      const resumed = this.#take(chunk.bytes, start, chunk.ends[index] as number)
+      if (resumed) await resumed
+    }
+    this.#context.router.kick()
+    await this.#pace()
+  }
+
+  deliver(source: AckSource, ack: AckFields): void {
+    if (ack.ackPolicy !== POLICY_NONE) this.#inFlight--
+    if (ack.ackError !== 0) {
+      const error = errorOfAck(ack.ackError) ?? new LiftbridgeError('publish.failed')
+      const { correlationId, correlationIdStart, correlationIdEnd } = ack
+      this.#append(
+        asyncErrorFrame(error, decodeText(correlationId, correlationIdStart, correlationIdEnd)),
+      )
+      return
+    }
+    // The inbox of the session stands in every ack, whatever the client asked for.
+    ack.ackInbox = this.#inbox
+    ack.ackInboxStart = 0
+    ack.ackInboxEnd = this.#inbox.length
+    let end = source.responses.write(this.#slab, this.#used, ack)
+    if (end === DOES_NOT_FIT) {
+      this.#renewSlab(source.responses.size(ack))
+      end = source.responses.write(this.#slab, this.#used, ack)
+    }
+    this.#used = end
+  }
+
+  flush(): void {
+    if (this.#used > this.#written) {
+      const frames = this.#slab.subarray(this.#written, this.#used)
+      this.#written = this.#used
+      this.#write(frames)
+    }
+    if (this.#wake && this.#inFlight <= PUBLISH_IN_FLIGHT_MAX / 2) this.#wake()
+  }
+
+  /** A promise only when the message has to wait for its partition to resume. */
+  #take(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined {
+    const view = this.#view
+    if (!decodePublishRequest(view, bytes, start, end)) {
+      throw new LiftbridgeError('request.malformed', { reason: view.problem })
+    }
+    // The client's inbox is not used on this call: its acks come back on the call itself.
+    view.ackInboxEnd = view.ackInboxStart
+    try {
+      const target = this.#targetOf(view)
+      checkPublishable(target, view.ackPolicy)
+      if (view.headers.count > 0) checkHeaders(view)
+      if (needsResume(target)) return this.#takeAfterResume(target, { bytes, start, end })
+      this.#publish(target)
+    } catch (error) {
+      this.#refuse(error)
+    }
+    return undefined
+  }
+
+  async #takeAfterResume(
+    target: Target,
+    at: { readonly bytes: Uint8Array; readonly start: number; readonly end: number },
+  ): Promise<void> {
+    try {
+      this.#context.router.kick()
+      await resume(this.#context, target.stream.name, target.partition.id)
+      decodePublishRequest(this.#view, at.bytes, at.start, at.end)
+      this.#publish(findTarget(this.#context, target.stream.name, target.partition.id))
+    } catch (error) {
+      decodePublishRequest(this.#view, at.bytes, at.start, at.end)
+      this.#refuse(error)
+    }
+  }
+
+  #publish(target: Target): void {
+    const view = this.#view
+    const { local, route, envelopes } = target
+    if (isDown(this.#context, target)) {
+      throw new LiftbridgeError('partition.unavailable', {
+        stream: target.stream.name,
+        partition: target.partition.id,
+      })
+    }
+    const counts = knownPolicy(view.ackPolicy) !== POLICY_NONE
+    if (route.grouped || !local) {
+      const inbox = this.#remote.inboxFor(target.stream.name, counts)
+      this.#context.router.publishThroughNats(route.subject, view, envelopes, inbox)
+      if (counts) this.#inFlight++
+      return
+    }
+    // Counted first: a refusal is delivered from within `publish`.
+    if (counts) this.#inFlight++
+    try {
+      this.#context.router.publish(route, view, envelopes, (listener) =>
+        listener === local ? this : undefined,
+      )
+    } catch (error) {
+      if (counts) this.#inFlight--
+      throw error
+    }
+    this.#partitions.add(local)
+  }
+
+  /** Most messages of a call go where the one before went: that costs one comparison of bytes. */
+  #targetOf(view: PublishView): Target {
+    const known = this.#target
+    if (
+      known &&
+      view.partition === known.partition.id &&
+      sameBytes(this.#targetName, view) &&
+      isCurrent(this.#context, known)
+    ) {
+      return known
+    }
+    const name = decodeText(view.bytes, view.streamStart, view.streamEnd)
+    const target = findTarget(this.#context, name, view.partition)
+    this.#target = target
+    this.#targetName = Buffer.from(name)
+    return target
+  }
+
+  #refuse(cause: unknown): void {
+    const view = this.#view
+    const error = asLiftbridgeError(cause)
+    const id = decodeText(view.bytes, view.correlationIdStart, view.correlationIdEnd)
+    this.#append(asyncErrorFrame(error, id))
+    this.flush()
+  }
+
+  #append(frame: Uint8Array): void {
+    if (this.#used + frame.length > this.#slab.length) this.#renewSlab(frame.length)
+    this.#slab.set(frame, this.#used)
+    this.#used += frame.length
+  }
+
+  #sendRemote(frame: Uint8Array): void {
+    this.#inFlight--
+    this.#append(frame)
+    this.flush()
+  }
+
+  /** Sends what the full slab holds; a slab is never used twice, since the socket still reads it. */
+  #renewSlab(needed: number): void {
+    if (this.#used > this.#written) this.#write(this.#slab.subarray(this.#written, this.#used))
+    this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, needed))
+    this.#written = 0
+    this.#used = 0
+  }
+
+  #write(frames: Uint8Array): void {
+    try {
+      if (!this.#responses.write(frames)) this.#behind = true
+    } catch {
+      // The call is over; its requests end by themselves. The messages are stored all the same.
+    }
+  }
+
+  async #pace(): Promise<void> {
+    if (this.#behind) {
+      await this.#responses.drained()
+      this.#behind = false
+    }
+    for (const partition of this.#partitions) {
+      if (partition.congested) await partition.drained()
+    }
+    if (this.#inFlight > PUBLISH_IN_FLIGHT_MAX) await this.#whenWoken(PUBLISH_DRAIN_MS)
+  }
+
+  /** Waits a while for the acks that are still due. */
+  async #drain(): Promise<void> {
+    const until = this.#context.clock.monotonicMs() + PUBLISH_DRAIN_MS
+    while (this.#inFlight > 0 && !this.#signal.aborted) {
+      const left = until - this.#context.clock.monotonicMs()
+      if (left <= 0) return
+      await this.#whenWoken(left)
+    }
+  }
+
+  #whenWoken(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel()
+        this.#wake = undefined
+        resolve()
+      }
+      const timer = this.#context.clock.after(timeoutMs, done)
+      this.#wake = done
+      if (this.#signal.aborted) done()
+    })
+  }
+}
+
+export function checkHeaders(view: PublishView): void {
+  const reason = headersProblem(view)
+  if (reason !== undefined) throw new LiftbridgeError('publish.headers', { reason })
+}
+
+/** A failure of NATS in the words of the Go client; anything unexpected goes on. */
+export function asLiftbridgeError(error: unknown): LiftbridgeError {
+  if (error instanceof LiftbridgeError) return error
+  if (!(error instanceof BusError)) throw error
+  const reason =
+    error.code === 'disconnected' ? 'nats: outbound buffer limit exceeded' : error.message
+  return new LiftbridgeError('publish.nats', { reason }, { cause: error })
+}
+
+function sameBytes(name: Uint8Array, view: PublishView): boolean {
+  const { bytes, streamStart, streamEnd } = view
+  if (streamEnd - streamStart !== name.length) return false
+  for (let index = 0; index < name.length; index++) {
+    if (bytes[streamStart + index] !== name[index]) return false
+  }
+  return true
+}

@@ -1,0 +1,113 @@
+/** CreateStream, DeleteStream, PauseStream and SetStreamReadonly. */
+import { GrpcError, GrpcStatus } from '@liftbridge/grpc'
+import {
+  checkDeleteStream,
+  parseCreateStream,
+  planCreateStream,
+  selectPartitions,
+  type Rejection,
+} from '@liftbridge/metadata'
+import { api, fromBinary, type DescMessage, type MessageShape } from '@liftbridge/wire'
+import { SERVER_PARTITIONS_MAX, STREAM_PARTITIONS_MAX } from '../config/limits.ts'
+import { LiftbridgeError } from '../errors.ts'
+import { masterKeyProblem } from '../partition/encryption.ts'
+import type { ApiContext } from './context.ts'
+
+const EMPTY_RESPONSE = new Uint8Array(0)
+/** Opening a partition takes milliseconds; a CreateStream that waits longer answers all the same. */
+const SETTLE_MS = 5_000
+
+const LIMITS = {
+  maxPartitionsPerStream: STREAM_PARTITIONS_MAX,
+  maxPartitions: SERVER_PARTITIONS_MAX,
+}
+
+export async function createStream(context: ApiContext, bytes: Uint8Array): Promise<Uint8Array> {
+  const request = decodeRequest(api.CreateStreamRequestSchema, bytes)
+  const { namespace } = context.subjects
+  const parsed = parseCreateStream(request, { namespace, limits: LIMITS })
+  if (parsed.kind === 'rejected') throw rejection(parsed)
+  const { stream } = parsed
+  if (stream.config.encryption ?? context.streamDefaults.encryption) {
+    const reason = masterKeyProblem(context.masterKey)
+    if (reason !== undefined) throw new LiftbridgeError('encryption.precondition', { reason })
+  }
+  const planned = planCreateStream(context.metadata.state, stream, {
+    servers: [{ id: context.serverId, alive: true }],
+    defaults: context.streamDefaults,
+    limits: LIMITS,
+    nowNs: context.clock.wallNs(),
+  })
+  if (planned.kind === 'rejected') throw rejection(planned)
+  const outcome = await context.metadata.propose(planned.operation)
+  if (outcome.kind === 'rejected') throw rejection(outcome)
+  // Whoever creates a stream may publish and subscribe at once [LB clients 2.0.13].
+  const { partitions } = planned.operation.stream
+  await Promise.all(partitions.map(({ id }) => context.settled(stream.name, id, SETTLE_MS)))
+  return EMPTY_RESPONSE
+}
+
+export async function deleteStream(context: ApiContext, bytes: Uint8Array): Promise<Uint8Array> {
+  const { name } = decodeRequest(api.DeleteStreamRequestSchema, bytes)
+  const check = checkDeleteStream(name)
+  if (check.kind === 'rejected') throw rejection(check)
+  const outcome = await context.metadata.propose({ kind: 'delete-stream', stream: name })
+  if (outcome.kind === 'rejected') throw rejection(outcome)
+  return EMPTY_RESPONSE
+}
+
+export async function pauseStream(context: ApiContext, bytes: Uint8Array): Promise<Uint8Array> {
+  const request = decodeRequest(api.PauseStreamRequestSchema, bytes)
+  const partitions = select(context, request.name, request.partitions)
+  const outcome = await context.metadata.propose({
+    kind: 'pause-stream',
+    stream: request.name,
+    partitions,
+    resumeAll: request.resumeAll,
+    timestampNs: context.clock.wallNs(),
+  })
+  if (outcome.kind === 'rejected') throw rejection(outcome)
+  await Promise.all(partitions.map((id) => context.settled(request.name, id, SETTLE_MS)))
+  return EMPTY_RESPONSE
+}
+
+export async function setStreamReadonly(
+  context: ApiContext,
+  bytes: Uint8Array,
+): Promise<Uint8Array> {
+  const request = decodeRequest(api.SetStreamReadonlyRequestSchema, bytes)
+  const partitions = select(context, request.name, request.partitions)
+  const outcome = await context.metadata.propose({
+    kind: 'set-stream-readonly',
+    stream: request.name,
+    partitions,
+    readonly: request.readonly,
+    timestampNs: context.clock.wallNs(),
+  })
+  if (outcome.kind === 'rejected') throw rejection(outcome)
+  await Promise.all(partitions.map((id) => context.settled(request.name, id, SETTLE_MS)))
+  return EMPTY_RESPONSE
+}
+
+/** Reads a request; what is no protobuf is told in the words of gRPC for Go. */
+export function decodeRequest<Desc extends DescMessage>(
+  schema: Desc,
+  bytes: Uint8Array,
+): MessageShape<Desc> {
+  try {
+    return fromBinary(schema, bytes)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new LiftbridgeError('request.malformed', { reason }, { cause: error })
+  }
+}
+
+function select(context: ApiContext, stream: string, listed: readonly number[]): readonly number[] {
+  const selected = selectPartitions(context.metadata.state, stream, listed)
+  if (selected.kind === 'rejected') throw rejection(selected)
+  return selected.partitions
+}
+
+function rejection({ status, text }: Rejection): GrpcError {
+  return new GrpcError(GrpcStatus[status], text)
+}

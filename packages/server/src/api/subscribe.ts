@@ -1,0 +1,221 @@
+/**
+ * Subscribe: the records of one partition as a stream of messages. Blocks of the log are
+ * transcoded straight into length-prefixed frames, many per write; when the client does not keep
+ * up, reading waits for it [ARCHITECTURE 3.6].
+ */
+import type { ResponseStream, ServerCall } from '@liftbridge/grpc'
+import {
+  CorruptSegmentError,
+  recordBodyEnd,
+  recordOffset,
+  recordTimestampHigh,
+  recordTimestampLow,
+  type LogBlock,
+  type LogEnd,
+  type LogReader,
+  type ReverseReader,
+} from '@liftbridge/log'
+import { api, fromBinary, MessageWriter, type StoredRecord } from '@liftbridge/wire'
+import { LiftbridgeError } from '../errors.ts'
+import type { GroupReader } from '../partition/group-readers.ts'
+import type { Partition } from '../partition/partition.ts'
+import type { ApiContext } from './context.ts'
+import { MessageFrames } from './message-frames.ts'
+import { resolveRange, type Range } from './positions.ts'
+import { resume } from './targets.ts'
+
+/** The empty message that tells a client that its subscription exists [LB clients 2.0.4]. */
+const HANDSHAKE = new Uint8Array(5)
+
+export async function subscribe(
+  context: ApiContext,
+  call: { readonly request: Uint8Array; readonly call: ServerCall },
+  out: ResponseStream,
+): Promise<void> {
+  const request = decode(call.request)
+  const partition = await findPartition(context, request)
+  const ended = new AbortController()
+  const signal = AbortSignal.any([call.call.signal, ended.signal, context.stopping])
+  const groupReader = enterGroup(partition, request, () => ended.abort())
+  partition.subscribers++
+  let reader: LogReader | ReverseReader | undefined
+  try {
+    const readonly = isReadonly(context, request)
+    const range = await resolveRange(partition.log, request, readonly)
+    reader = request.reverse
+      ? partition.log.reverseReader({ from: range.start, until: 'committed' })
+      : partition.log.reader({ from: range.start, until: 'committed' })
+    out.sendHeaders()
+    out.write(HANDSHAKE)
+    const frames = new MessageFrames({
+      writer: new MessageWriter(partition.stream, partition.id),
+      out,
+      cipher: partition.cipher,
+    })
+    const subscription = { reader, frames, range, signal }
+    if (request.reverse) await readDown(subscription)
+    else await readUp(subscription)
+    if (context.stopping.aborted) throw new LiftbridgeError('server.stopping')
+  } catch (error) {
+    throw asClientError(partition, error)
+  } finally {
+    reader?.close()
+    partition.subscribers--
+    if (groupReader) partition.groupReaders.leave(groupReader)
+  }
+}
+
+type Subscription = {
+  readonly reader: LogReader | ReverseReader
+  readonly frames: MessageFrames
+  readonly range: Range
+  readonly signal: AbortSignal
+}
+
+/** Delivers until the stop, the end of the log, or the end of the call. */
+async function readUp(subscription: Subscription): Promise<void> {
+  const { reader, frames, range, signal } = subscription
+  const stop = range.stop ?? Number.MAX_SAFE_INTEGER
+  for (;;) {
+    const block = await reader.next({ signal })
+    if (block.kind === 'end') return onEnd(block)
+    let at = block.start
+    const record = storedRecord(block)
+    while (at < block.end) {
+      at = loadRecord(record, at)
+      if (record.offset > stop) break
+      const full = frames.add(record)
+      if (full) await full
+      if (signal.aborted) break
+    }
+    const full = frames.flush()
+    if (full) await full
+    if (block.lastOffset >= stop) throw new LiftbridgeError('subscribe.stop-reached')
+  }
+}
+
+/** The same downwards; a block's records come from the last to the first. */
+async function readDown(subscription: Subscription): Promise<void> {
+  const { reader, frames, range, signal } = subscription
+  const stop = range.stop ?? 0
+  for (;;) {
+    const block = await reader.next({ signal })
+    if (block.kind === 'end') return onEnd(block)
+    const record = storedRecord(block)
+    for (const at of recordStarts(block).toReversed()) {
+      loadRecord(record, at)
+      if (record.offset < stop) break
+      const full = frames.add(record)
+      if (full) await full
+      if (signal.aborted) break
+    }
+    const full = frames.flush()
+    if (full) await full
+    if (block.firstOffset <= stop && range.stop !== undefined) {
+      throw new LiftbridgeError('subscribe.stop-reached')
+    }
+  }
+}
+
+function recordStarts(block: LogBlock): number[] {
+  const starts: number[] = []
+  for (let at = block.start; at < block.end; at = recordBodyEnd(block.bytes, at)) starts.push(at)
+  return starts
+}
+
+function storedRecord(block: LogBlock): StoredRecord {
+  const { bytes } = block
+  return { bytes, bodyStart: 0, bodyEnd: 0, offset: 0, timestampHigh: 0, timestampLow: 0 }
+}
+
+const FRAME_BYTES = 28
+
+/** Points `record` at the record at `at` and returns where the next one starts. */
+function loadRecord(record: StoredRecord, at: number): number {
+  const { bytes } = record
+  const end = recordBodyEnd(bytes, at)
+  record.offset = recordOffset(bytes, at)
+  record.timestampHigh = recordTimestampHigh(bytes, at)
+  record.timestampLow = recordTimestampLow(bytes, at)
+  record.bodyStart = at + FRAME_BYTES
+  record.bodyEnd = end
+  return end
+}
+
+/** Returns when the call simply ends, throws what the client is to be told otherwise. */
+function onEnd(end: LogEnd): void {
+  switch (end.reason) {
+    case 'readonly':
+      throw new LiftbridgeError('subscribe.readonly-end')
+    case 'start':
+      throw new LiftbridgeError('subscribe.reverse-end')
+    case 'deleted':
+      throw new LiftbridgeError('subscribe.deleted')
+    case 'closed':
+    case 'truncated':
+    case 'failed':
+      throw new LiftbridgeError('subscribe.paused')
+    case 'aborted':
+      return
+    default:
+      end.reason satisfies never
+  }
+}
+
+async function findPartition(
+  context: ApiContext,
+  request: api.SubscribeRequest,
+): Promise<Partition> {
+  const { stream, partition: id, consumer } = request
+  if (consumer?.groupId && !consumer.consumerId) {
+    throw new LiftbridgeError('subscribe.no-consumer-id')
+  }
+  const state = context.metadata.state.streams.get(stream)?.partitions[id]
+  if (!state) throw new LiftbridgeError('subscribe.no-partition')
+  if (request.readISRReplica && consumer?.groupId) {
+    throw new LiftbridgeError('subscribe.group-on-replica')
+  }
+  if (state.leader !== context.serverId) throw new LiftbridgeError('subscribe.not-leader')
+  if (state.paused) {
+    if (!request.resume) throw new LiftbridgeError('subscribe.paused')
+    await resume(context, stream, id)
+  }
+  const partition = context.partitions.get(stream, id)
+  if (!partition) throw new LiftbridgeError('partition.unavailable', { stream, partition: id })
+  return partition
+}
+
+function isReadonly(context: ApiContext, request: api.SubscribeRequest): boolean {
+  const stream = context.metadata.state.streams.get(request.stream)
+  return stream?.partitions[request.partition]?.readonly === true
+}
+
+function enterGroup(
+  partition: Partition,
+  request: api.SubscribeRequest,
+  end: () => void,
+): GroupReader | undefined {
+  const { consumer } = request
+  if (!consumer?.groupId) return undefined
+  const { groupId, groupEpoch, consumerId } = consumer
+  const reader = { groupId, groupEpoch, consumerId, end }
+  if (!partition.groupReaders.enter(reader)) {
+    throw new LiftbridgeError('subscribe.not-assigned')
+  }
+  return reader
+}
+
+function decode(request: Uint8Array): api.SubscribeRequest {
+  try {
+    return fromBinary(api.SubscribeRequestSchema, request)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new LiftbridgeError('request.malformed', { reason }, { cause: error })
+  }
+}
+
+function asClientError(partition: Partition, error: unknown): unknown {
+  if (!(error instanceof CorruptSegmentError)) return error
+  const values = { stream: partition.stream, partition: partition.id, reason: error.message }
+  return new LiftbridgeError('subscribe.corrupt', values, { cause: error })
+}

@@ -1,0 +1,94 @@
+/**
+ * What has to happen now and then in every log: syncs by interval, cleaning, checkpoints of the
+ * high watermark. One timer each for the whole server, not per partition [reliability 3d].
+ */
+import type { Clock, Timer } from './clock.ts'
+import type { Config } from './config/config.ts'
+import type { Logger } from './logging/logger.ts'
+import type { Partition } from './partition/partition.ts'
+import type { Partitions } from './partition/partition-host.ts'
+
+/** How often the high watermark is written where it has moved [LB data plane 0.2]. */
+const CHECKPOINT_INTERVAL_MS = 5_000
+/** How often it is looked which logs are due for cleaning. */
+const CLEAN_LOOK_MS = 1_000
+
+export class Maintenance {
+  readonly #options: {
+    readonly config: Config
+    readonly partitions: Partitions
+    readonly clock: Clock
+    readonly logger: Logger
+  }
+  readonly #timers = new Set<Timer>()
+  #stopped = false
+
+  constructor(options: {
+    readonly config: Config
+    readonly partitions: Partitions
+    readonly clock: Clock
+    readonly logger: Logger
+  }) {
+    this.#options = options
+  }
+
+  start(): void {
+    const { sync } = this.#options.config.streams
+    if (sync.policy === 'interval') {
+      this.#every(Math.max(1, sync.intervalMs), () => this.#syncAll())
+    }
+    this.#every(CLEAN_LOOK_MS, () => this.#cleanDue())
+    this.#every(CHECKPOINT_INTERVAL_MS, () => this.#checkpointAll())
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+  }
+
+  /** Runs `work`, and again `ms` after it has finished. */
+  #every(ms: number, work: () => Promise<void>): void {
+    if (this.#stopped) return
+    const timer = this.#options.clock.after(ms, () => {
+      this.#timers.delete(timer)
+      void work().finally(() => this.#every(ms, work))
+    })
+    this.#timers.add(timer)
+  }
+
+  async #syncAll(): Promise<void> {
+    for (const partition of this.#options.partitions.all()) partition.syncIfDirty()
+  }
+
+  /** One after the other: cleaning reads and writes whole segments. */
+  async #cleanDue(): Promise<void> {
+    const { partitions, clock } = this.#options
+    const due = Array.from(partitions.dueForCleaning(clock.monotonicMs()))
+    for (const partition of due) {
+      if (this.#stopped) return
+      await this.#attempt(partition, 'cleaning', () => partition.log.clean(clock.wallNs()))
+    }
+  }
+
+  async #checkpointAll(): Promise<void> {
+    const all = Array.from(this.#options.partitions.all())
+    for (const partition of all) {
+      if (this.#stopped) return
+      await this.#attempt(partition, 'checkpoint', () => partition.log.checkpoint())
+    }
+  }
+
+  /** A failure here costs disk space or start-up time, never data: it is told and tried again. */
+  async #attempt(partition: Partition, what: string, work: () => Promise<unknown>): Promise<void> {
+    if (partition.log.state !== 'open') return
+    try {
+      await work()
+    } catch (error) {
+      if (partition.log.state !== 'open') return
+      const { stream, id } = partition
+      const fields = { stream, partition: id, error }
+      this.#options.logger.limited(`${what} ${stream} ${id}`, 'warn', `${what} failed`, fields)
+    }
+  }
+}

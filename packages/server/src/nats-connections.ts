@@ -1,0 +1,126 @@
+/** The NATS of a server: embedded or elsewhere, and the buses on it [LB control plane 1.1]. */
+import { NatsServer } from '@liftbridge/nats'
+import { EmbeddedBus } from './adapters/embedded-bus.ts'
+import { connectNatsBus, type NatsTls } from './adapters/nats-bus.ts'
+import type { NatsLogin } from './adapters/nats-address.ts'
+import type { Bus, BusStatus } from './bus.ts'
+import type { NatsConfig } from './config/config.ts'
+import type { Logger } from './logging/logger.ts'
+
+export type NatsConnections = {
+  /** Subscriptions of partitions and forwarded messages; does not echo. */
+  readonly streams: Bus
+  /** Whatever must come back to this server, and acks. */
+  readonly publishes: Bus
+  /** URL of the embedded server; undefined when NATS runs elsewhere. */
+  readonly embeddedUrl: string | undefined
+  close(): Promise<void>
+}
+
+export type NatsOptions = {
+  readonly config: NatsConfig
+  /** `LIFT.<namespace>.<server id>`: connections are named after it. */
+  readonly name: string
+  readonly logger: Logger
+  /** Ends waiting for a NATS that is not there yet. */
+  readonly signal: AbortSignal
+}
+
+/** Starts the embedded NATS, or connects; waits as long as it takes, and says so in the log. */
+export function openNats(options: NatsOptions): Promise<NatsConnections> {
+  const { embedded } = options.config
+  return embedded ? openEmbedded(options, embedded) : connectElsewhere(options)
+}
+
+async function openEmbedded(
+  options: NatsOptions,
+  embedded: NonNullable<NatsConfig['embedded']>,
+): Promise<NatsConnections> {
+  const { logger, name } = options
+  const server = new NatsServer({
+    host: embedded.host,
+    port: embedded.port,
+    portSetting: 'nats.embedded.port',
+    onEvent: (event) => {
+      if (event.kind === 'client-refused') {
+        logger.limited('nats-refused', 'warn', 'nats: a client was refused', event)
+      } else {
+        logger.debug(`nats: ${event.kind}`, event)
+      }
+    },
+  })
+  await server.listen()
+  logger.info(`Starting embedded NATS server on ${embedded.host}:${server.port}`)
+  const streams = new EmbeddedBus(server, { name: `${name}.streams`, echo: false })
+  const publishes = new EmbeddedBus(server, { name: `${name}.publishes`, echo: true })
+  return {
+    streams,
+    publishes,
+    embeddedUrl: server.url,
+    close: async () => {
+      await Promise.all([streams.close(), publishes.close()])
+      await server.close()
+    },
+  }
+}
+
+async function connectElsewhere(options: NatsOptions): Promise<NatsConnections> {
+  const { config, name, signal } = options
+  const tls = tlsOf(config)
+  const connect = (suffix: string, echo: boolean): Promise<Bus> =>
+    connectNatsBus({
+      servers: config.servers,
+      name: `${name}.${suffix}`,
+      echo,
+      login: loginOf(config),
+      ...(tls ? { tls } : {}),
+      onStatus: statusLog(options.logger, suffix),
+      signal,
+    })
+  const [streams, publishes] = await Promise.all([
+    connect('streams', false),
+    connect('publishes', true),
+  ])
+  return {
+    streams,
+    publishes,
+    embeddedUrl: undefined,
+    close: async () => {
+      await Promise.all([streams.close(), publishes.close()])
+    },
+  }
+}
+
+function loginOf({ credentials }: NatsConfig): NatsLogin {
+  if (credentials.kind !== 'user') return credentials
+  return { kind: 'password', user: credentials.user, password: credentials.password }
+}
+
+function tlsOf({ tls }: NatsConfig): NatsTls | undefined {
+  if (!tls) return undefined
+  return {
+    ...(tls.ca === undefined ? {} : { caFile: tls.ca }),
+    ...(tls.keyPair ? { certFile: tls.keyPair.cert, keyFile: tls.keyPair.key } : {}),
+  }
+}
+
+function statusLog(logger: Logger, connection: string): (status: BusStatus) => void {
+  return (status) => {
+    switch (status.kind) {
+      case 'connected':
+        logger.info('nats: connected', { connection, server: status.server })
+        return
+      case 'disconnected':
+        logger.limited('nats-disconnected', 'warn', 'nats: not connected, trying again', {
+          connection,
+          reason: status.reason,
+        })
+        return
+      case 'error':
+        logger.limited('nats-error', 'error', 'nats: error', { connection, reason: status.reason })
+        return
+      default:
+        status satisfies never
+    }
+  }
+}

@@ -1,0 +1,340 @@
+/**
+ * The one writer of a partition's log. Messages from gRPC calls and from NATS are encoded into an
+ * open batch the moment they arrive; a single loop appends batch after batch. While one batch is
+ * being written the next one fills, so batches grow with the load by themselves.
+ *
+ *     accept ──> open batch ──seal──> sealed batches ──> append ──> onAppended
+ *
+ * Cost per message: one pass over its bytes to copy and one to checksum, a dozen stores into typed
+ * arrays, no allocation.
+ */
+import { recordTimestamp, type CommitLog, type RecordSource } from '@liftbridge/log'
+import { AckFields, type PublishView } from '@liftbridge/wire'
+import type { Clock } from '../clock.ts'
+import {
+  ACK_ENCRYPTION,
+  ACK_INCORRECT_OFFSET,
+  ACK_OK,
+  ACK_TOO_LARGE,
+  ACK_UNKNOWN,
+  knownPolicy,
+  setCommit,
+} from './ack.ts'
+import type { AckError, AckSink, AckSource } from './ack.ts'
+import type { AckDispatcher } from './ack-dispatcher.ts'
+import { ARRIVAL_HEADERS, type Arrival } from './arrival.ts'
+import type { ValueCipher } from './encryption.ts'
+import { IngestBatch } from './ingest-batch.ts'
+import { headersProblem, StoredHeaders } from './stored-headers.ts'
+
+export type IngestOptions = {
+  readonly source: AckSource
+  readonly log: Pick<CommitLog, 'append' | 'nextOffset'>
+  readonly leaderEpoch: number
+  /** Largest stored record, frame and headers included; a larger one is refused [LB 7.A7]. */
+  readonly maxRecordBytes: number
+  readonly batchMaxMessages: number
+  /** How long an incomplete batch may wait for more messages; 0 appends what there is. */
+  readonly batchMaxTimeMs: number
+  /** Bounds of what is accepted and not yet written; beyond them messages are refused. */
+  readonly queueMaxMessages: number
+  readonly queueMaxBytes: number
+  /** Checks expected offsets. */
+  readonly optimisticConcurrency: boolean
+  readonly cipher: ValueCipher | undefined
+  readonly clock: Clock
+  readonly acks: AckDispatcher
+  /** The batch is in the log, `baseOffset` and `timestampNs` are set. Takes over the batch. */
+  readonly onAppended: (batch: IngestBatch) => void
+  /** An append failed: the records of the batch were refused. The log decides whether it goes on. */
+  readonly onFailed: (error: unknown) => void
+}
+
+/** Batches kept for reuse; one is written while one fills and one waits for its sync. */
+const SPARE_BATCHES_MAX = 4
+
+export class Ingest {
+  readonly #options: IngestOptions
+  readonly #source: Source = new Source()
+  readonly #headers = new StoredHeaders()
+  readonly #refusal = new AckFields()
+  readonly #sealed: IngestBatch[] = []
+  readonly #spare: IngestBatch[] = []
+  #open: IngestBatch
+  #running = false
+  #lingering = false
+  #stopped = false
+  #pendingMessages = 0
+  #pendingBytes = 0
+  #drained: (() => void)[] = []
+
+  constructor(options: IngestOptions) {
+    this.#options = options
+    this.#open = new IngestBatch(options.maxRecordBytes)
+  }
+
+  /** True when a publisher that can wait should: half of the bound is used. */
+  get congested(): boolean {
+    return (
+      this.#pendingMessages * 2 > this.#options.queueMaxMessages ||
+      this.#pendingBytes * 2 > this.#options.queueMaxBytes
+    )
+  }
+
+  /** Resolves when there is room again, or when nothing will be taken any more. */
+  drained(): Promise<void> {
+    if (!this.congested || this.#stopped) return Promise.resolve()
+    return new Promise((resolve) => this.#drained.push(resolve))
+  }
+
+  /**
+   * Takes one message. The views in `publish` are copied before this returns. What is refused at
+   * once (too large, bad headers, overload, stopped) is answered before this returns. The caller
+   * calls `kick` after a run of accepts.
+   */
+  accept(publish: PublishView, arrival: Arrival, sink: AckSink | undefined): void {
+    if (this.#stopped || this.#isFull()) {
+      this.#refuse({ publish, arrival, sink }, ACK_UNKNOWN)
+      return
+    }
+    const error = this.#encode(publish, arrival)
+    if (error !== ACK_OK) {
+      this.#refuse({ publish, arrival, sink }, error)
+      return
+    }
+    this.#open.note(publish, arrival, sink)
+    this.#pendingMessages++
+    if (this.#open.count >= this.#options.batchMaxMessages) this.#seal()
+  }
+
+  /** Starts writing what was accepted, unless a write is under way already. */
+  kick(): void {
+    if (this.#running || this.#pendingMessages === 0) return
+    if (this.#sealed.length === 0 && this.#options.batchMaxTimeMs > 0) {
+      this.#linger()
+      return
+    }
+    this.#running = true
+    void this.#run()
+  }
+
+  /** Refuses from now on; resolves when the last accepted message is written or refused. */
+  async stop(): Promise<void> {
+    this.kick()
+    while (this.#running || this.#pendingMessages > 0) {
+      await new Promise<void>((resolve) => this.#drained.push(resolve))
+      this.#lingering = false
+      if (!this.#running && this.#pendingMessages > 0) this.#startNow()
+    }
+    this.#stopped = true
+  }
+
+  /** Takes back a batch whose records are all answered. */
+  recycle(batch: IngestBatch): void {
+    if (this.#spare.length >= SPARE_BATCHES_MAX) return
+    batch.clear()
+    this.#spare.push(batch)
+  }
+
+  /** Refuses from now on and refuses what waits: the log cannot be written any more. */
+  fail(): void {
+    this.#stopped = true
+    if (this.#open.count > 0) this.#seal()
+    for (const batch of this.#sealed.splice(0)) {
+      this.#release(batch.count, batch.byteLength)
+      this.#options.acks.reject(batch, ACK_UNKNOWN)
+    }
+    this.#wake()
+  }
+
+  #isFull(): boolean {
+    return (
+      this.#pendingMessages >= this.#options.queueMaxMessages ||
+      this.#pendingBytes >= this.#options.queueMaxBytes
+    )
+  }
+
+  #encode(publish: PublishView, arrival: Arrival): AckError {
+    const source = this.#source
+    source.load(publish)
+    if (publish.headers.count === 0) source.setHeaders(arrival.headers, ARRIVAL_HEADERS)
+    else if (headersProblem(publish) !== undefined) return ACK_UNKNOWN
+    else source.setHeaders(this.#headers.of(publish, arrival), this.#headers.count)
+    const { cipher } = this.#options
+    if (cipher && !source.seal(publish, cipher)) return ACK_ENCRYPTION
+    const before = this.#open.byteLength
+    let problem = this.#open.records.add(source)
+    if (problem === 'batch-full') {
+      this.#seal()
+      problem = this.#open.records.add(source)
+      if (problem === undefined) {
+        this.#pendingBytes += this.#open.byteLength
+        return ACK_OK
+      }
+    }
+    if (problem !== undefined) return problem === 'too-large' ? ACK_TOO_LARGE : ACK_UNKNOWN
+    this.#pendingBytes += this.#open.byteLength - before
+    return ACK_OK
+  }
+
+  #refuse(
+    message: {
+      readonly publish: PublishView
+      readonly arrival: Arrival
+      readonly sink: AckSink | undefined
+    },
+    error: AckError,
+  ): void {
+    const { publish, arrival, sink } = message
+    if (sink === undefined) return
+    const ack = this.#refusal
+    ack.ackError = error
+    ack.ackPolicy = knownPolicy(publish.ackPolicy)
+    ack.msgSubject = arrival.subjectBytes
+    ack.msgSubjectEnd = arrival.subjectBytes.length
+    ack.correlationId = publish.bytes
+    ack.correlationIdStart = publish.correlationIdStart
+    ack.correlationIdEnd = publish.correlationIdEnd
+    ack.ackInbox = publish.bytes
+    ack.ackInboxStart = publish.ackInboxStart
+    ack.ackInboxEnd = publish.ackInboxEnd
+    setCommit(ack, error === ACK_TOO_LARGE ? 0n : this.#options.clock.wallNs())
+    sink.deliver(this.#options.source, ack)
+    sink.flush()
+  }
+
+  #seal(): void {
+    this.#sealed.push(this.#open)
+    this.#open = this.#spare.pop() ?? new IngestBatch(this.#options.maxRecordBytes)
+  }
+
+  #linger(): void {
+    if (this.#lingering) return
+    this.#lingering = true
+    this.#options.clock.after(this.#options.batchMaxTimeMs, () => {
+      if (!this.#lingering) return
+      this.#lingering = false
+      this.#startNow()
+    })
+  }
+
+  #startNow(): void {
+    if (this.#running || this.#pendingMessages === 0) return
+    this.#running = true
+    void this.#run()
+  }
+
+  /** Appends until nothing waits. Never rejects. */
+  async #run(): Promise<void> {
+    for (;;) {
+      if (this.#sealed.length === 0 && this.#open.count > 0) this.#seal()
+      const batch = this.#sealed.shift()
+      if (!batch) break
+      const { count, byteLength } = batch
+      await this.#append(batch)
+      this.#release(count, byteLength)
+      this.#wake()
+    }
+    this.#running = false
+    this.#wake()
+  }
+
+  async #append(batch: IngestBatch): Promise<void> {
+    if (this.#options.optimisticConcurrency) this.#checkExpected(batch)
+    if (batch.count === 0) {
+      this.recycle(batch)
+      return
+    }
+    try {
+      const { log, leaderEpoch, clock } = this.#options
+      const timestampNs = clock.wallNs()
+      batch.baseOffset = await log.append(batch.records, { timestampNs, leaderEpoch })
+      // The log may have moved the time forward, so that it never runs backwards [O6].
+      batch.timestampNs = recordTimestamp(batch.records.bytes, batch.records.recordStart(0))
+    } catch (error) {
+      this.#options.acks.reject(batch, ACK_UNKNOWN)
+      this.recycle(batch)
+      this.#options.onFailed(error)
+      return
+    }
+    this.#options.onAppended(batch)
+  }
+
+  /**
+   * Expected offset: a compare-and-set on the next offset [reliability O7]. The batch is checked in
+   * order as if each record were appended alone, so batching changes nothing.
+   */
+  #checkExpected(batch: IngestBatch): void {
+    let next = this.#options.log.nextOffset
+    let keep: Uint8Array | undefined
+    for (let index = 0; index < batch.count; index++) {
+      const expected = batch.expected[index] as number
+      if (expected === -1 || expected === next) {
+        next++
+        continue
+      }
+      keep ??= new Uint8Array(batch.count).fill(1)
+      keep[index] = 0
+    }
+    if (!keep) return
+    this.#options.acks.rejectDropped(batch, keep, ACK_INCORRECT_OFFSET)
+    batch.keepOnly(keep)
+  }
+
+  #release(messages: number, bytes: number): void {
+    this.#pendingMessages -= messages
+    this.#pendingBytes -= bytes
+  }
+
+  #wake(): void {
+    if (this.#drained.length === 0 || (this.congested && !this.#stopped)) return
+    const waiting = this.#drained
+    this.#drained = []
+    for (const resolve of waiting) resolve()
+  }
+}
+
+/** What `RecordBatch.add` reads; one instance per ingest. */
+class Source implements RecordSource {
+  bytes: Uint8Array = new Uint8Array(0)
+  keyStart = -1
+  keyEnd = -1
+  valueStart = -1
+  valueEnd = -1
+  valueBytes: Uint8Array | undefined = undefined
+  headerCount = 0
+  headers: Uint8Array = new Uint8Array(0)
+  headersStart = 0
+  headersEnd = 0
+
+  load(publish: PublishView): void {
+    this.bytes = publish.bytes
+    this.keyStart = publish.keyStart
+    this.keyEnd = publish.keyEnd
+    this.valueStart = publish.valueStart
+    this.valueEnd = publish.valueEnd
+    this.valueBytes = undefined
+  }
+
+  setHeaders(headers: Uint8Array, count: number): void {
+    this.headers = headers
+    this.headersStart = 0
+    this.headersEnd = headers.length
+    this.headerCount = count
+  }
+
+  /** Puts the sealed value in the place of the plain one; false when it cannot be sealed. */
+  seal(publish: PublishView, cipher: ValueCipher): boolean {
+    const { valueStart, valueEnd, bytes } = publish
+    try {
+      const value = valueStart < 0 ? new Uint8Array(0) : bytes.subarray(valueStart, valueEnd)
+      const sealed = cipher.seal(value)
+      this.valueBytes = sealed
+      this.valueStart = 0
+      this.valueEnd = sealed.length
+      return true
+    } catch {
+      return false
+    }
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * Runs the partitions that the metadata wants on this server: the reconciler says what, this says
+ * how. A partition's log, its listening on NATS and its place in the table of running partitions
+ * begin and end here.
+ */
+import {
+  CommitLog,
+  type Disk,
+  type FileCache,
+  type LogProblem,
+  type TailCache,
+} from '@liftbridge/log'
+import { effectiveConfig, type EffectiveConfig, type StreamDefaults } from '@liftbridge/metadata'
+import { partitionSubject } from '@liftbridge/wire'
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config/config.ts'
+import {
+  INGEST_QUEUE_MAX_BYTES,
+  INGEST_QUEUE_MAX_MESSAGES,
+  REPLICATION_OVERHEAD_BYTES,
+} from '../config/limits.ts'
+import type { Logger } from '../logging/logger.ts'
+import type { PartitionHost, WantedPartition } from '../metadata/partition-host.ts'
+import { masterKeyProblem, ValueCipher } from './encryption.ts'
+import { Partition } from './partition.ts'
+import type { SubjectRouter } from './subject-router.ts'
+
+export type HostOptions = {
+  readonly config: Config
+  readonly defaults: StreamDefaults
+  readonly disk: Disk
+  readonly files: FileCache
+  readonly tails: TailCache
+  readonly router: SubjectRouter
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly masterKey: Uint8Array | undefined
+  /** Largest payload NATS takes: a record must fit one replication response. */
+  readonly natsMaxPayloadBytes: () => number
+  /** The partition cannot go on as it is; the reconciler should try again. */
+  readonly onFenced: (stream: string, partition: number, reason: string) => void
+}
+
+type Running = {
+  readonly wanted: WantedPartition
+  readonly partition: Partition
+  readonly effective: EffectiveConfig
+  readonly unlisten: () => void
+  /** When the log is cleaned next, on the monotonic clock. */
+  nextCleanMs: number
+}
+
+export class Partitions implements PartitionHost {
+  readonly #options: HostOptions
+  readonly #running = new Map<string, Map<number, Running>>()
+
+  constructor(options: HostOptions) {
+    this.#options = options
+  }
+
+  get(stream: string, partition: number): Partition | undefined {
+    return this.#running.get(stream)?.get(partition)?.partition
+  }
+
+  /** All partitions that run now. */
+  *all(): Generator<Partition> {
+    for (const partitions of this.#running.values()) {
+      for (const { partition } of partitions.values()) yield partition
+    }
+  }
+
+  /** Partitions whose logs are due for cleaning; each is due again after its interval. */
+  *dueForCleaning(nowMs: number): Generator<Partition> {
+    for (const partitions of this.#running.values()) {
+      for (const running of partitions.values()) {
+        if (running.nextCleanMs > nowMs) continue
+        running.nextCleanMs = nowMs + running.effective.cleanerIntervalMs
+        yield running.partition
+      }
+    }
+  }
+
+  async open(wanted: WantedPartition): Promise<void> {
+    const { stream, partition } = wanted
+    const effective = effectiveConfig(stream.config, this.#options.defaults)
+    const cipher = this.#cipherFor(effective)
+    const log = await this.#openLog(wanted, effective)
+    try {
+      log.setReadonly(partition.readonly)
+      const running = this.#makePartition(wanted, { effective, cipher, log })
+      await running.lead()
+      const unlisten = this.#options.router.listen(running)
+      try {
+        await this.#options.router.flush()
+      } catch (error) {
+        unlisten()
+        throw error
+      }
+      const nextCleanMs = this.#options.clock.monotonicMs() + effective.cleanerIntervalMs
+      this.#add({ wanted, partition: running, effective, unlisten, nextCleanMs })
+    } catch (error) {
+      await log.close()
+      throw error
+    }
+  }
+
+  /** A partition of one server changes its readonly flag only; anything else means a new start. */
+  async update(wanted: WantedPartition): Promise<void> {
+    const running = this.#find(wanted)
+    if (!running) return this.open(wanted)
+    if (running.wanted.partition.leaderEpoch !== wanted.partition.leaderEpoch) {
+      await this.close(wanted)
+      return this.open(wanted)
+    }
+    running.partition.log.setReadonly(wanted.partition.readonly)
+    return undefined
+  }
+
+  async close(wanted: WantedPartition): Promise<void> {
+    const running = this.#find(wanted)
+    if (!running) return
+    this.#remove(wanted)
+    running.unlisten()
+    await running.partition.stop()
+    await running.partition.log.close()
+  }
+
+  #cipherFor(effective: EffectiveConfig): ValueCipher | undefined {
+    if (!effective.encryption) return undefined
+    const { masterKey } = this.#options
+    const problem = masterKeyProblem(masterKey)
+    if (problem !== undefined || !masterKey) {
+      throw new Error(`LIFTBRIDGE_ENCRYPTION_KEY cannot be used: ${problem}`)
+    }
+    return new ValueCipher(masterKey)
+  }
+
+  #openLog(wanted: WantedPartition, effective: EffectiveConfig): Promise<CommitLog> {
+    const { disk, files, tails, logger } = this.#options
+    const at = { stream: wanted.stream.name, partition: wanted.partition.id }
+    return CommitLog.open({
+      disk,
+      files,
+      tails,
+      directory: wanted.directory,
+      segmentMaxBytes: effective.segmentMaxBytes,
+      segmentMaxAgeMs: effective.segmentMaxAgeMs,
+      retention: {
+        maxBytes: effective.retentionMaxBytes,
+        maxMessages: effective.retentionMaxMessages,
+        maxAgeMs: effective.retentionMaxAgeMs,
+      },
+      compact: effective.compactEnabled,
+      onProblem: (problem) => reportProblem(logger.child(at), problem),
+    })
+  }
+
+  #makePartition(
+    wanted: WantedPartition,
+    parts: {
+      readonly effective: EffectiveConfig
+      readonly cipher: ValueCipher | undefined
+      readonly log: CommitLog
+    },
+  ): Partition {
+    const { config, clock, logger, natsMaxPayloadBytes } = this.#options
+    const { stream, partition } = wanted
+    const largest = Math.min(config.clustering.replicationMaxBytes, natsMaxPayloadBytes())
+    return new Partition({
+      stream: stream.name,
+      partition: partition.id,
+      streamSubject: stream.subject,
+      subject: partitionSubject(stream.subject, partition.id),
+      group: stream.group,
+      leaderEpoch: partition.leaderEpoch,
+      log: parts.log,
+      cipher: parts.cipher,
+      clock,
+      logger,
+      onFenced: (reason) => this.#options.onFenced(stream.name, partition.id, reason),
+      settings: {
+        syncPolicy: config.streams.sync.policy,
+        syncMaxMessages: config.streams.sync.messages,
+        minIsr: parts.effective.minIsr,
+        optimisticConcurrency: parts.effective.optimisticConcurrencyControl,
+        maxRecordBytes: largest - REPLICATION_OVERHEAD_BYTES,
+        batchMaxMessages: Math.max(1, config.batch.maxMessages),
+        batchMaxTimeMs: config.batch.maxTimeMs,
+        queueMaxMessages: INGEST_QUEUE_MAX_MESSAGES,
+        queueMaxBytes: INGEST_QUEUE_MAX_BYTES,
+      },
+    })
+  }
+
+  #find(wanted: WantedPartition): Running | undefined {
+    return this.#running.get(wanted.stream.name)?.get(wanted.partition.id)
+  }
+
+  #add(running: Running): void {
+    const { stream, id } = running.partition
+    const partitions = this.#running.get(stream) ?? new Map<number, Running>()
+    partitions.set(id, running)
+    this.#running.set(stream, partitions)
+  }
+
+  #remove(wanted: WantedPartition): void {
+    const partitions = this.#running.get(wanted.stream.name)
+    partitions?.delete(wanted.partition.id)
+    if (partitions?.size === 0) this.#running.delete(wanted.stream.name)
+  }
+}
+
+function reportProblem(logger: Logger, problem: LogProblem): void {
+  switch (problem.kind) {
+    case 'segment-quarantined':
+      logger.error('a segment is damaged and not served any more; other segments are', problem)
+      return
+    case 'durable-tail-missing':
+      logger.error('the log ends before what was durable once', problem)
+      return
+    case 'tail-cut':
+      logger.warn('an incomplete tail was cut off', problem)
+      return
+    case 'hint-rebuilt':
+      logger.info('a hint file was made again', problem)
+      return
+    case 'hint-not-written':
+      logger.warn('a hint file could not be written and will be tried again', problem)
+      return
+    case 'failed':
+      logger.error('the log is fenced', problem)
+      return
+    default:
+      problem satisfies never
+  }
+}
