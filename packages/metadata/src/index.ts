@@ -70,3 +70,5 @@ export {
   encodeDirectoryName,
   type DecodedDirectoryName,
 } from './directory-name.ts'
+export { decodeSnapshot, encodeSnapshot, type DecodedSnapshot } from './snapshot.ts'
+export { digest } from './digest.ts'
