@@ -16,4 +16,12 @@ export {
   type ServerStreamCall,
 } from './client.ts'
 export { HealthService } from './health.ts'
-export { decodeHealthResponse, encodeHealthRequest, ServingStatus } from './health-codec.ts'
+export {
+  decodeHealthRequest,
+  decodeHealthResponse,
+  encodeHealthRequest,
+  ServingStatus,
+} from './health-codec.ts'
+export { FrameSlicer, type FrameSlicerOptions, type SlicedChunk } from './frames-in.ts'
+export { percentDecode, percentEncode } from './percent.ts'
+export { formatTimeout, parseTimeout } from './timeout.ts'
