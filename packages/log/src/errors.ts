@@ -37,6 +37,8 @@ export interface Damage {
   readonly path: string
   readonly baseOffset: Offset
   readonly position: Position
+  /** The first offset that cannot be read; `truncate` to it makes room for a replica's copy. */
+  readonly offset: Offset
   /** What does not hold, for people. */
   readonly reason: string
 }

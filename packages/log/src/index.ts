@@ -2,10 +2,12 @@ export { type Disk, type DiskEntry, DiskError, type DiskErrorCode, type DiskFile
 export { type Damage, CorruptSegmentError, LogError, type LogErrorCode } from './errors.ts'
 export { FileCache } from './file-cache.ts'
 export { TailCache } from './tail-cache.ts'
-export { CommitLog } from './commit-log.ts'
+export { type CleanReport, CommitLog } from './commit-log.ts'
 export type { CommitLogOptions, LogProblem, RetentionPolicy } from './options.ts'
 export type { VerbatimOptions } from './append.ts'
 export { LogReader, type ReaderOptions, type ReadOptions } from './reader.ts'
+export { type ReverseBlock, ReverseReader, type ReverseReaderOptions } from './reverse-reader.ts'
+export type { LogState } from './log-core.ts'
 export type { LogBlock, LogEnd, LogEndReason } from './record-block.ts'
 export {
   RecordBatch,

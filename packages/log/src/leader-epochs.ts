@@ -3,8 +3,8 @@
  * their logs part [KIP-101, KIP-279]. The start of an epoch is the first offset it has, or will
  * have; one meaning only, on leaders and followers [reliability G1, LB 7.A2].
  *
- * Invariants: epochs and starts strictly increase, except that an epoch which wrote nothing is
- * replaced by the next one that starts at the same offset... unless it is the newest [E3].
+ * Invariants [E3]: epochs strictly increase, starts never decrease. An epoch that wrote nothing
+ * starts where its successor does.
  */
 import { NO_OFFSET, type LeaderEpoch, type Offset } from './units.ts'
 

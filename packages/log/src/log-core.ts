@@ -36,6 +36,8 @@ export class LogCore {
   readonly segmentMaxBytes: number
   /** Appends, rolls, and whatever else changes the active segment, one after the other. */
   readonly lane: Lane = new Lane()
+  /** Cleaning, truncation and closing exclude each other; appends and reads go on beside the first. */
+  readonly maintenance: Lane = new Lane()
   readonly listeners: Set<LogListener> = new Set()
   segments: Segment[] = []
   epochs: LeaderEpochs = new LeaderEpochs()
@@ -49,6 +51,8 @@ export class LogCore {
   /** Grows when records or segments are replaced; long operations compare it across awaits. */
   generation = 0
   lastTimestampNs: TimestampNs = 0n
+  /** Files of removed segments that could not be removed yet. */
+  doomed: string[] = []
 
   constructor(options: CommitLogOptions) {
     this.options = options

@@ -247,7 +247,8 @@ export class LogReader implements LogListener {
       return
     }
     const reason = isDamage(stop) ? stop : 'the file is shorter than its records'
-    const damage = { path: segment.file.path, baseOffset: segment.baseOffset, position, reason }
+    const { baseOffset } = segment
+    const damage = { path: segment.file.path, baseOffset, position, offset: this.#next, reason }
     this.#core.quarantine(segment, damage)
     throw new CorruptSegmentError(damage)
   }

@@ -217,7 +217,8 @@ async function setAside(
   const { end, fileSize } = found
   const reason = isDamage(end.stop) ? end.stop : 'bytes are missing'
   const path = segment.file.path
-  const damage = { path, baseOffset: segment.baseOffset, position: end.position, reason }
+  const { baseOffset, nextOffset: offset } = segment
+  const damage = { path, baseOffset, position: end.position, offset, reason }
   const lastKnown = Math.max(found.lastKnown, await lastBeyond(segment, end, fileSize))
   segment.size = fileSize
   if (segment.firstOffset === NO_OFFSET) segment.firstOffset = segment.baseOffset

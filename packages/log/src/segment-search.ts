@@ -88,6 +88,7 @@ export async function rebuildIndex(
       path: segment.file.path,
       baseOffset: segment.baseOffset,
       position: end.position,
+      offset: Math.max(end.lastOffset + 1, segment.baseOffset),
       reason,
     }
     core.quarantine(segment, damage)

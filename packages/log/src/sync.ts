@@ -8,18 +8,22 @@ import type { Offset } from './units.ts'
  * try although the bytes are gone [reliability D7, 0.7].
  */
 export async function syncActive(core: LogCore): Promise<Offset> {
-  core.assertOpen()
-  const segment = core.active
-  const target = core.newestOffset
-  if (target <= core.syncedOffset) return core.syncedOffset
-  try {
-    await segment.file.sync()
-  } catch (error) {
-    core.fail(error)
-    throw error
+  for (;;) {
+    core.assertOpen()
+    const { active, newestOffset: target, generation } = core
+    if (target <= core.syncedOffset) return core.syncedOffset
+    try {
+      await active.file.sync()
+    } catch (error) {
+      if (active.live) {
+        core.fail(error)
+        throw error
+      }
+    }
+    core.assertOpen()
+    // A truncation in between may have replaced the very records this sync was for.
+    if (generation !== core.generation || !active.live) continue
+    if (target > core.syncedOffset) core.syncedOffset = target
+    return core.syncedOffset
   }
-  core.assertOpen()
-  // A cut that came in between lowered the newest offset, and waits for syncs to end; see truncate.
-  if (target > core.syncedOffset) core.syncedOffset = Math.min(target, core.newestOffset)
-  return core.syncedOffset
 }
