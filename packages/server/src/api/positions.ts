@@ -6,7 +6,7 @@ import { LiftbridgeError } from '../errors.ts'
 /** What a look-up needs of a log. */
 export type PositionedLog = Pick<
   CommitLog,
-  'oldestOffset' | 'newestOffset' | 'highWatermark' | 'offsetAtOrAfter' | 'offsetAtOrBefore'
+  'oldestOffset' | 'newestOffset' | 'highWatermark' | 'earliestOffsetFrom' | 'latestOffsetUntil'
 >
 
 export type Range = {
@@ -48,7 +48,7 @@ async function startOf(log: PositionedLog, request: api.SubscribeRequest): Promi
     case api.StartPosition.LATEST:
       return log.newestOffset
     case api.StartPosition.TIMESTAMP:
-      return lookUp(log.offsetAtOrAfter(request.startTimestamp))
+      return lookUp(log.earliestOffsetFrom(request.startTimestamp))
     default:
       throw new LiftbridgeError('subscribe.start-position', { value: request.startPosition })
   }
@@ -70,7 +70,7 @@ async function stopOf(
       if (log.newestOffset < 0) throw new LiftbridgeError('subscribe.empty')
       return log.newestOffset
     case api.StopPosition.STOP_TIMESTAMP:
-      return lookUp(log.offsetAtOrBefore(request.stopTimestamp))
+      return lookUp(log.latestOffsetUntil(request.stopTimestamp))
     default:
       throw new LiftbridgeError('subscribe.stop-position', { value: request.stopPosition })
   }

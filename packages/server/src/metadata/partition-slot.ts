@@ -54,6 +54,8 @@ export class PartitionSlot {
   #busy = false
   #stopped = false
   #failure: { readonly planned: PlannedStep; readonly reason: string } | undefined
+  /** Why what runs has to be closed and opened again. */
+  #restart: string | undefined
   #waiters: ((settlement: Settlement) => void)[] = []
 
   constructor(owner: SlotOwner, clock: Clock) {
@@ -93,6 +95,16 @@ export class PartitionSlot {
     this.#busy = true
     // `#run` handles every failure and never rejects.
     void this.#run()
+  }
+
+  /**
+   * What runs cannot go on as it is: it is closed now and opened again after a pause. `reason`
+   * stands as the failure meanwhile.
+   */
+  restart(reason: string): void {
+    if (this.#running === undefined || this.#restart !== undefined) return
+    this.#restart = reason
+    this.wake()
   }
 
   /** Resolves at the next rest or failure; at once when at rest. */
@@ -135,6 +147,15 @@ export class PartitionSlot {
       this.#failure = undefined
       this.#backoff.reset()
       if (planned.step === 'close') this.#owner.rested()
+      const restart = this.#restart
+      if (planned.step === 'close' && restart !== undefined) {
+        this.#restart = undefined
+        const next = this.#plan()
+        if (next !== undefined) {
+          this.#rest(() => this.#fail(next, new Error(restart)))
+          return
+        }
+      }
     }
     this.#rest(() => {
       this.#failure = undefined
@@ -152,7 +173,7 @@ export class PartitionSlot {
     if (running !== undefined) {
       const same =
         want.kind === 'running' && want.wanted.stream.incarnation === running.stream.incarnation
-      if (!same) return { step: 'close', wanted: running }
+      if (!same || this.#restart !== undefined) return { step: 'close', wanted: running }
       return want.wanted.partition === running.partition
         ? undefined
         : { step: 'update', wanted: want.wanted }

@@ -101,6 +101,14 @@ export class Reconciler {
     return known ? this.#workOf(stream).settled(partition) : Promise.resolve({ kind: 'absent' })
   }
 
+  /**
+   * The host found that a running partition cannot go on: it is closed, and opened again after a
+   * pause that grows with each failure [D7].
+   */
+  fenced(stream: string, partition: number, reason: string): void {
+    this.#works.get(stream)?.restart(partition, reason)
+  }
+
   /** The partitions running now. */
   running(): readonly WantedPartition[] {
     return [...this.#works.values()].flatMap((work) => [...work.running()])

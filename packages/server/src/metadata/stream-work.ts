@@ -92,6 +92,11 @@ export class StreamWork {
     this.wake()
   }
 
+  /** What runs of a partition has to be closed and opened again. */
+  restart(partition: number, reason: string): void {
+    this.#slots.get(partition)?.restart(reason)
+  }
+
   settled(partition: number): Promise<Settlement> {
     if (!this.#slots.has(partition) && this.#want(partition).kind === 'absent') {
       return Promise.resolve({ kind: 'absent' })

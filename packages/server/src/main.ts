@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+/** The process: configuration, signals, exit codes. */
+import { readFileSync } from 'node:fs'
+import { formatHostPort } from './config/addresses.ts'
+import { ConfigError } from './config/config-error.ts'
+import { loadConfig, type LoadResult } from './config/load.ts'
+import { diffForReload } from './config/reload.ts'
+import type { Logger } from './logging/logger.ts'
+import { createLogger, type ServerLogger } from './logging/server-logger.ts'
+import { startServer, type LiftbridgeServer } from './server.ts'
+import { firstSteps } from './first-steps.ts'
+
+const EXIT_CONFIGURATION = 1
+const EXIT_FAILURE = 1
+/** A second signal does not wait: 128 + SIGINT, as shells report it. */
+const EXIT_FORCED = 130
+
+type Loaded = Extract<LoadResult, { kind: 'config' }>
+
+function version(): string {
+  const manifest: unknown = JSON.parse(
+    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+  )
+  return (manifest as { version: string }).version
+}
+
+function load(): LoadResult {
+  return loadConfig({ argv: process.argv.slice(2), env: process.env, version: version() })
+}
+
+async function main(): Promise<void> {
+  const loaded = loadOrExit()
+  const log = createLogger(loaded.config.logging)
+  const { logger } = log
+  // A throw that nobody caught leaves state that nobody knows: tell it and stop [reliability 3e].
+  process.on('uncaughtException', (error) => fatal(logger, 'uncaught exception', error))
+  process.on('unhandledRejection', (error) => fatal(logger, 'unhandled rejection', error))
+  for (const warning of loaded.warnings) logger.warn(warning)
+  const giveUp = new AbortController()
+  let server: LiftbridgeServer | undefined
+  onTermination(logger, async () => {
+    giveUp.abort()
+    await server?.stop()
+  })
+  process.on('SIGHUP', () => reload(loaded, log))
+  try {
+    const key = process.env['LIFTBRIDGE_ENCRYPTION_KEY']
+    server = await startServer(
+      {
+        config: loaded.config,
+        logger,
+        version: version(),
+        masterKey: key === undefined ? undefined : Buffer.from(key),
+      },
+      giveUp.signal,
+    )
+  } catch (error) {
+    if (giveUp.signal.aborted) process.exit(0)
+    logger.error(`server could not start: ${textOf(error)}`)
+    process.exit(EXIT_FAILURE)
+  }
+  logger.info(`Serving on ${formatHostPort(server.address)}, data in ${server.dataDir}`)
+  if (loaded.config.logging.format === 'text') process.stdout.write(firstSteps(server))
+}
+
+function loadOrExit(): Loaded {
+  try {
+    const loaded = load()
+    if (loaded.kind === 'config') return loaded
+    process.stdout.write(loaded.text.endsWith('\n') ? loaded.text : `${loaded.text}\n`)
+    process.exit(0)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(EXIT_CONFIGURATION)
+  }
+}
+
+/** The first SIGTERM or SIGINT drains, the second ends the process at once. */
+function onTermination(logger: Logger, stop: () => Promise<void>): void {
+  let stopping = false
+  const onSignal = (signal: string): void => {
+    if (stopping) process.exit(EXIT_FORCED)
+    stopping = true
+    logger.info(`Shutting down... (${signal}; once more ends it at once)`)
+    stop().then(
+      () => {
+        logger.info('Shut down')
+        process.exit(0)
+      },
+      (error: unknown) => fatal(logger, 'shutdown failed', error),
+    )
+  }
+  process.on('SIGTERM', () => onSignal('SIGTERM'))
+  process.on('SIGINT', () => onSignal('SIGINT'))
+}
+
+/** SIGHUP: takes over what can change at run time, and says what cannot. */
+function reload(running: Loaded, log: ServerLogger): void {
+  const { logger } = log
+  try {
+    const loaded = load()
+    if (loaded.kind !== 'config') return
+    const { applied, needsRestart } = diffForReload(running.config, loaded.config)
+    log.setLevel(loaded.config.logging.level)
+    logger.info('configuration reloaded', {
+      applied: applied.join(', ') || 'nothing changed',
+      ...(needsRestart.length > 0 ? { needsRestart: needsRestart.join(', ') } : {}),
+    })
+  } catch (error) {
+    logger.error(`configuration not reloaded, the running one stays: ${textOf(error)}`)
+  }
+}
+
+function fatal(logger: Logger, what: string, error: unknown): void {
+  logger.error(what, { error, stack: error instanceof Error ? error.stack : undefined })
+  process.exit(EXIT_FAILURE)
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+await main()
