@@ -55,13 +55,13 @@ export class CommandParser {
   #readLine(chunk: Buffer, at: number): number {
     const newline = chunk.indexOf(LF, at)
     const end = newline === -1 ? chunk.length : newline
-    if (this.#line !== undefined || newline === -1) {
-      // A chunk ended inside this line. The bound on what is kept is the longest legal line.
-      const kept = this.#line ?? EMPTY
-      if (kept.length + end - at > this.#limits.maxControlLineBytes + LONGEST_NAME + 2) {
-        this.#fail(tooLong(kept.length > 0 ? kept : chunk, kept.length > 0 ? 0 : at))
-        return chunk.length
-      }
+    const kept = this.#line ?? EMPTY
+    if (kept.length + end - at > this.#limits.maxControlLineBytes + LONGEST_NAME + 2) {
+      this.#fail(kept.length > 0 ? tooLong(kept, 0) : tooLong(chunk, at))
+      return chunk.length
+    }
+    if (kept.length > 0 || newline === -1) {
+      // A chunk ended inside this line.
       this.#line = Buffer.concat([kept, chunk.subarray(at, end)])
     }
     if (newline === -1) {

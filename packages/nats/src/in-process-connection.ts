@@ -29,6 +29,14 @@ export interface InProcessSubscribeOptions {
   readonly max?: number
 }
 
+export interface InProcessOptions {
+  readonly name?: string
+  /** False: it does not get what it published itself. True by default. */
+  readonly echo?: boolean
+  /** Takes what a handler threw; without it the error becomes an uncaught exception. */
+  readonly onHandlerError?: (error: unknown) => void
+}
+
 /**
  * A NATS connection without a socket. Publishing routes at once; what is published to it waits in
  * one queue and is handed to the handlers in order, later: a publisher's stack never runs a
@@ -42,6 +50,7 @@ export interface InProcessSubscribeOptions {
 export class InProcessConnection implements Subscriber {
   readonly name: string
   readonly echo: boolean
+  readonly #onHandlerError: (error: unknown) => void
   readonly #router: Router
   readonly #limits: NatsLimits
   readonly #budget: DeliveryBudget
@@ -59,9 +68,10 @@ export class InProcessConnection implements Subscriber {
   readonly #published = new LiteralMemo()
   readonly #received = new TextMemo()
 
-  constructor(options: { name: string; echo: boolean }, context: InProcessContext) {
-    this.name = options.name
-    this.echo = options.echo
+  constructor(options: InProcessOptions, context: InProcessContext) {
+    this.name = options.name ?? ''
+    this.echo = options.echo ?? true
+    this.#onHandlerError = options.onHandlerError ?? throwLater
     this.#router = context.router
     this.#limits = context.limits
     this.#budget = context.budget
@@ -131,7 +141,7 @@ export class InProcessConnection implements Subscriber {
     return this.#router.hasInterest(toByteString(subject), this)
   }
 
-  /** The handler must not throw. Throws NatsServerError 'closed' or 'bad-subject'. */
+  /** Throws NatsServerError 'closed' or 'bad-subject'. */
   subscribe(
     subject: string,
     handler: InProcessHandler,
@@ -251,7 +261,11 @@ export class InProcessConnection implements Subscriber {
     if (receiver === undefined) return
     receiver.handled++
     if (receiver.handled === subscription.max) this.#subscriptions.delete(subscription)
-    receiver.handler(message)
+    try {
+      receiver.handler(message)
+    } catch (error) {
+      this.#onHandlerError(error)
+    }
   }
 
   #relieve(): void {
@@ -311,8 +325,8 @@ export class DeliveryBudget {
   }
 }
 
-/** A 64 KiB chunk of small messages fits several times. */
-const MESSAGES_PER_TURN = 16_384
+/** A 64 KiB chunk of small messages fits; a turn of the event loop stays within milliseconds. */
+const MESSAGES_PER_TURN = 4096
 
 /** Remembers the last conversion: consecutive messages mostly share their subject. */
 class TextMemo {
@@ -344,6 +358,12 @@ class LiteralMemo {
 function literalBytes(subject: string): string {
   if (!isLiteralSubject(subject)) throw badSubject()
   return toByteString(subject)
+}
+
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }
 
 function badSubject(): NatsServerError {

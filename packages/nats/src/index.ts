@@ -4,6 +4,7 @@ export type {
   InProcessConnection,
   InProcessHandler,
   InProcessMessage,
+  InProcessOptions,
   InProcessSubscribeOptions,
   InProcessSubscription,
 } from './in-process-connection.ts'

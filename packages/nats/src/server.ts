@@ -2,7 +2,11 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { randomBytes } from 'node:crypto'
 import { ClientConnection } from './client-connection.ts'
 import { ErrorText, NatsServerError } from './errors.ts'
-import { DeliveryBudget, InProcessConnection } from './in-process-connection.ts'
+import {
+  DeliveryBudget,
+  InProcessConnection,
+  type InProcessOptions,
+} from './in-process-connection.ts'
 import { DEFAULT_LIMITS, type NatsLimits } from './limits.ts'
 import { OutboxShared } from './outbox.ts'
 import { Router } from './router.ts'
@@ -92,19 +96,15 @@ export class NatsServer {
     return `nats://${host}:${address.port}`
   }
 
-  /** A connection without a socket. `echo` (default true): it gets what it publishes itself. */
-  connect(options: { readonly name?: string; readonly echo?: boolean } = {}): InProcessConnection {
+  /** A connection without a socket. Throws NatsServerError 'closed'. */
+  connect(options: InProcessOptions = {}): InProcessConnection {
     if (this.#closed) throw new NatsServerError('closed', 'the NATS server is closed')
-    const { name = '', echo = true } = options
-    const connection = new InProcessConnection(
-      { name, echo },
-      {
-        router: this.#router,
-        limits: this.limits,
-        budget: this.#budget,
-        onEnd: (ended) => this.#locals.delete(ended),
-      },
-    )
+    const connection = new InProcessConnection(options, {
+      router: this.#router,
+      limits: this.limits,
+      budget: this.#budget,
+      onEnd: (ended) => this.#locals.delete(ended),
+    })
     this.#locals.add(connection)
     return connection
   }

@@ -11,16 +11,15 @@ export class SubjectTree<T> {
   readonly #root = new Node<T>()
   readonly #cache = new Map<string, SubjectMatch<T>>()
   #size = 0
-  #generation = 0
 
   /** Number of subscriptions. */
   get size(): number {
     return this.#size
   }
 
-  /** Changes whenever an answer given earlier may be out of date. */
-  get generation(): number {
-    return this.#generation
+  /** True when no branch is left, which is so whenever `size` is 0. */
+  get isBare(): boolean {
+    return this.#root.isEmpty()
   }
 
   /** `queue` is the queue group, '' for none. Adding the same value twice has no effect. */
@@ -68,7 +67,6 @@ export class SubjectTree<T> {
   }
 
   #forget(subject: string): void {
-    this.#generation++
     if (hasWildcard(subject)) this.#cache.clear()
     else this.#cache.delete(subject)
   }

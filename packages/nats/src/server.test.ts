@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import { createConnection } from 'node:net'
+import { test } from 'node:test'
+import type { NatsLimits } from './limits.ts'
+import { QUIET, RawClient } from './raw-client.suite.ts'
+import { NatsServer, type NatsServerEvent } from './server.ts'
+
+interface Running {
+  readonly server: NatsServer
+  readonly events: NatsServerEvent[]
+  readonly open: (hello?: string) => Promise<RawClient>
+}
+
+async function start(limits: Partial<NatsLimits> = {}): Promise<Running> {
+  const events: NatsServerEvent[] = []
+  const server = new NatsServer({ port: -1, limits, onEvent: (event) => events.push(event) })
+  await server.listen()
+  const address = { host: '127.0.0.1', port: server.port }
+  return { server, events, open: (hello) => RawClient.open(address, hello) }
+}
+
+test('a port that is taken is refused with the name of the setting', async () => {
+  const { server } = await start()
+  const second = new NatsServer({ port: server.port, portSetting: 'nats.embedded.port' })
+  await assert.rejects(second.listen(), (error: Error & { code?: string }) => {
+    assert.equal(error.code, 'address-in-use')
+    assert.match(error.message, /nats\.embedded\.port/)
+    assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${server.port}`))
+    return true
+  })
+  await second.close()
+  await server.close()
+})
+
+test('an address of another machine is refused by code', async () => {
+  const server = new NatsServer({ host: '192.0.2.1', port: -1 })
+  await assert.rejects(server.listen(), { code: 'address-refused' })
+  await server.close()
+})
+
+test('it listens on this machine only, and says where', async () => {
+  const { server, events } = await start()
+  assert.match(server.url, /^nats:\/\/127\.0\.0\.1:\d+$/)
+  assert.deepEqual(events, [{ kind: 'listening', host: '127.0.0.1', port: server.port }])
+  await server.close()
+  assert.equal(server.port, 0)
+  assert.equal(server.url, '')
+})
+
+test('a client over the limit of connections is told so, and room is made when one leaves', async () => {
+  const { server, open } = await start({ maxConnections: 1 })
+  const first = await open()
+  const refused = createConnection(server.port, '127.0.0.1')
+  const chunks: Buffer[] = []
+  for await (const chunk of refused) chunks.push(chunk)
+  assert.equal(Buffer.concat(chunks).toString(), "-ERR 'maximum connections exceeded'\r\n")
+  await first.close()
+  const next = await open()
+  assert.equal(await next.untilPong(), '')
+  await next.close()
+  await server.close()
+})
+
+test('a flood of subscriptions ends at the limit and frees all of them', async () => {
+  const { server, open } = await start({ maxSubscriptions: 10 })
+  const client = await open()
+  for (let i = 0; i < 12; i++) client.send(`SUB a.${i} ${i}\r\n`)
+  assert.equal(await client.untilClosed(), "-ERR 'maximum subscriptions exceeded'\r\n")
+  assert.equal(server.stats.subscriptions, 0)
+  await server.close()
+})
+
+test('a client that answers no ping is cut as stale', async () => {
+  const { server, open } = await start({ pingIntervalMs: 20, pingMax: 2 })
+  const client = await open()
+  assert.equal(await client.untilClosed(), "PING\r\nPING\r\n-ERR 'Stale Connection'\r\n")
+  await server.close()
+})
+
+test('a client that answers pings stays', async () => {
+  const { server, open } = await start({ pingIntervalMs: 20, pingMax: 2 })
+  const client = await open()
+  for (let i = 0; i < 5; i++) {
+    assert.equal(await client.takeUpTo('PING\r\n'), 'PING\r\n')
+    client.send('PONG\r\n')
+  }
+  assert.equal(await client.untilPong(), '')
+  await client.close()
+  await server.close()
+})
+
+/** A subscriber that does not read, and the bytes a publisher can push at it. */
+async function stuck({ open }: Running): Promise<RawClient> {
+  const client = await open(`${QUIET}SUB flood 1\r\n`)
+  await client.untilPong()
+  client.socket.pause()
+  return client
+}
+
+test('a subscriber that does not read is cut at the bound, others go on', async () => {
+  const running = await start({
+    maxPendingBytes: 1_000_000,
+    congestedBytes: 900_000,
+    holdMaxMs: 1,
+  })
+  const slow = await stuck(running)
+  const publisher = await running.open()
+  const block = `PUB flood 100000\r\n${'x'.repeat(100_000)}\r\n`
+  for (let i = 0; i < 300 && running.server.stats.connections === 2; i++) {
+    publisher.send(block)
+    await publisher.untilPong()
+  }
+  const closed = running.events.find((event) => event.kind === 'client-closed')
+  assert.equal(closed?.reason, 'slow consumer')
+  assert.equal(running.server.stats.subscriptions, 0)
+  assert.ok(running.server.stats.pendingBytes < 100_000)
+  slow.socket.destroy()
+  await publisher.close()
+  await running.server.close()
+})
+
+test('all clients together are bounded too', async () => {
+  const running = await start({
+    maxTotalPendingBytes: 1_000_000,
+    congestedBytes: 300_000,
+    holdMaxMs: 1,
+  })
+  const slow = await Promise.all([stuck(running), stuck(running), stuck(running)])
+  const publisher = await running.open()
+  const block = `PUB flood 100000\r\n${'x'.repeat(100_000)}\r\n`
+  for (let i = 0; i < 300 && running.server.stats.connections > 2; i++) {
+    publisher.send(block)
+    await publisher.untilPong()
+    assert.ok(running.server.stats.pendingBytes < 1_500_000)
+  }
+  assert.ok(running.server.stats.connections <= 2)
+  for (const client of slow) client.socket.destroy()
+  await publisher.close()
+  await running.server.close()
+})
+
+test('a socket that takes nothing for the write deadline is cut', async () => {
+  const running = await start({ writeDeadlineMs: 40, holdMaxMs: 1 })
+  const slow = await stuck(running)
+  const publisher = await running.open()
+  const block = `PUB flood 1000000\r\n${'x'.repeat(1_000_000)}\r\n`
+  for (let i = 0; i < 20; i++) {
+    publisher.send(block)
+    await publisher.untilPong()
+  }
+  while (running.server.stats.connections > 1) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.equal(running.server.stats.pendingBytes, 0)
+  slow.socket.destroy()
+  await publisher.close()
+  await running.server.close()
+})
+
+test('a publisher is held back while its subscriber is behind, and nothing is lost', async () => {
+  const running = await start({ congestedBytes: 100_000, holdMaxMs: 60_000 })
+  const slow = await stuck(running)
+  const publisher = await running.open()
+  const block = `PUB flood 10000\r\n${'x'.repeat(10_000)}\r\n`
+  for (let i = 0; i < 2000; i++) publisher.send(block)
+  // 20 MB are on the way: more than the sockets hold. What waits in the server stays small.
+  while (running.server.stats.pendingBytes < 100_000) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  for (let i = 0; i < 200; i++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.ok(running.server.stats.pendingBytes < 100_000 + 2 * 65_536 + 100_000)
+  }
+  slow.socket.resume()
+  await publisher.untilPong()
+  assert.equal(
+    (await slow.untilPong()).length,
+    2000 * (10_000 + 'MSG flood 1 10000\r\n\r\n'.length),
+  )
+  await Promise.all([slow.close(), publisher.close()])
+  await running.server.close()
+})
+
+test('closing sends what waits and hangs up', async () => {
+  const { server, open } = await start()
+  const client = await open(`${QUIET}SUB a 1\r\n`)
+  await client.untilPong()
+  const connection = server.connect()
+  connection.publish('a', Buffer.from('last'))
+  await server.close()
+  assert.equal(await client.untilClosed(), 'MSG a 1 4\r\nlast\r\n')
+  await server.close()
+  await assert.rejects(server.listen(), { code: 'closed' })
+})
