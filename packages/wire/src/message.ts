@@ -162,8 +162,8 @@ export class MessageWriter {
       const valueStart = keyStart + keyLength + 4
       if (valueStart > bodyEnd) return false
       const valueLength = readUint32(bytes, valueStart - 4)
+      // Beyond the end? Then the next header does not fit, or the last one did not end there.
       at = valueStart + valueLength
-      if (at > bodyEnd) return false
       if (keyLength === 7 && isSubject(bytes, keyStart)) {
         this.#subjectStart = valueStart
         this.#subjectEnd = at
