@@ -193,7 +193,7 @@ export class GrpcServer {
     )
     const connection: Connection = { socket, session, guard, peer }
     this.#connections.add(connection)
-    session.on('error', () => guard.cut('protocol-error'))
+    session.on('error', () => guard.sessionFailed())
     session.on('frameError', () => guard.cut('protocol-error'))
     session.once('close', () => {
       this.#connections.delete(connection)

@@ -95,8 +95,20 @@ export class SessionGuard {
     this.#messageBytes += bytes
   }
 
+  /**
+   * node:http2 gave the connection up. That is no news at the end of a connection that was used:
+   * Go's client says good-bye with a GOAWAY that nghttp2 takes for a protocol error.
+   */
+  sessionFailed(): void {
+    this.#end('protocol-error', this.#openCalls > 0 || this.#callsStarted === 0)
+  }
+
   /** Ends the connection at once. The peer may see a GOAWAY with ENHANCE_YOUR_CALM. */
   cut(reason: CutReason): void {
+    this.#end(reason, true)
+  }
+
+  #end(reason: CutReason, report: boolean): void {
     if (this.#cut) return
     this.#cut = true
     const { session, socket, onCut } = this.#options
@@ -105,7 +117,7 @@ export class SessionGuard {
     if (!session.destroyed) session.destroy(undefined, code)
     // The session closes its socket gently; a peer that does not read would keep it open.
     setImmediate(() => socket.destroy())
-    onCut(reason)
+    if (report) onCut(reason)
   }
 
   sweep(nowMs: number): void {
