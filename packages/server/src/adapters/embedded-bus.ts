@@ -26,12 +26,16 @@ export class EmbeddedBus implements Bus {
   readonly #connection: InProcessConnection
   readonly #inbox = `_INBOX.${randomBytes(12).toString('hex')}`
   readonly #requests = new Map<string, PendingRequest>()
+  readonly #listeners: ((status: BusStatus) => void)[] = []
   #listensToInbox = false
   #nextRequest = 1
 
   constructor(server: NatsServer, options: { readonly name: string; readonly echo: boolean }) {
     this.#server = server
-    this.#connection = server.connect(options)
+    this.#connection = server.connect({
+      ...options,
+      onHandlerError: (error) => this.#report(error),
+    })
   }
 
   get maxPayloadBytes(): number {
@@ -63,6 +67,7 @@ export class EmbeddedBus implements Bus {
   }
 
   subscribe(subject: string, handler: BusHandler, options?: SubscribeOptions): BusSubscription {
+    if (options?.queue === '') throw new BusError('bad-subject', 'not a valid NATS queue group')
     try {
       return this.#connection.subscribe(subject, handler, options)
     } catch (error) {
@@ -72,6 +77,7 @@ export class EmbeddedBus implements Bus {
 
   request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<BusMessage> {
     return new Promise((resolve, reject) => {
+      if (!this.connected) throw new BusError('closed', 'the bus is closed')
       this.#listenToInbox()
       const inbox = `${this.#inbox}.${this.#nextRequest++}`
       const timer = setTimeout(() => {
@@ -90,15 +96,14 @@ export class EmbeddedBus implements Bus {
     })
   }
 
-  flush(): Promise<void> {
-    return this.#connection.flush()
+  async flush(): Promise<void> {
+    if (!this.connected) throw new BusError('closed', 'the bus is closed')
+    await this.#connection.flush()
   }
 
-  /** There is nothing to report: the connection stands from birth until `close`. */
+  /** Only errors of handlers: the connection stands from birth until `close`. */
   onStatus(listener: (status: BusStatus) => void): void {
-    queueMicrotask(() => {
-      if (this.connected) listener({ kind: 'connected', server: 'embedded' })
-    })
+    this.#listeners.push(listener)
   }
 
   async close(): Promise<void> {
@@ -108,6 +113,11 @@ export class EmbeddedBus implements Bus {
       request.reject(new BusError('closed', 'the bus was closed'))
     }
     this.#requests.clear()
+  }
+
+  #report(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    for (const listener of this.#listeners) listener({ kind: 'error', reason })
   }
 
   #listenToInbox(): void {

@@ -11,7 +11,7 @@ import { BusError } from '../bus.ts'
 export class FrameBatch {
   readonly #write: (bytes: Uint8Array) => void
   readonly #prefixes = new Map<string, Buffer>()
-  #lastSubject = ''
+  #lastSubject: string | undefined
   #lastPrefix: Buffer = Buffer.alloc(0)
   #chunk: Buffer = Buffer.alloc(0)
   #used = 0
