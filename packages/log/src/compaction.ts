@@ -3,8 +3,8 @@
  * records whose key has a later one at or below the high watermark. Records without a key, above
  * the high watermark, and in the active segment stay; order, offsets and bytes never change.
  *
- * A segment's replacement is written aside, synced, and renamed over it, the log file first: after
- * a crash in between the new log meets the old index, whose end cannot fit, since the log shrank.
+ * A segment's replacement is written aside, synced, and renamed over it: the old index is removed,
+ * then the log file replaced, then the new index put in place.
  * Epoch starts stay as they are, also those of epochs all of whose records went [LB 7.A19].
  */
 import { CorruptSegmentError } from './errors.ts'
@@ -31,7 +31,8 @@ const KEY_OVERHEAD_BYTES = 64
 
 /** Rewrites what has something to lose: the number of records removed. */
 export async function compactLog(core: LogCore): Promise<number> {
-  const { highWatermark } = core
+  // A record that is not durable yet supersedes nothing: a power cut would take both.
+  const highWatermark = Math.min(core.highWatermark, core.syncedOffset)
   const sealed = core.segments.slice(0, -1)
   if (sealed.length === 0) return 0
   const latest = await collectLatest(core, highWatermark)
@@ -97,8 +98,8 @@ async function walkWhole(
   limit: Offset,
   visit: (block: WalkedBlock) => void | Promise<void>,
 ): Promise<void> {
-  const { size, baseOffset } = segment
-  const walk = { from: 0, end: size, minOffset: baseOffset, limit, verify: true }
+  const { size, baseOffset, isDense: dense, firstOffset: minOffset } = segment
+  const walk = { from: 0, end: size, minOffset, limit, dense, verify: true }
   const end = await walkRecords(segment.file, walk, visit)
   if (end.position === size || end.stop === 'limit') return
   const path = segment.file.path
@@ -245,6 +246,9 @@ async function rewrite(
 async function install(core: LogCore, old: Segment, replacement: Replacement): Promise<void> {
   const { directory } = core
   const { count } = replacement
+  // After a crash in the middle the old index beside the new log would name records that look lost,
+  // while without an index either log is merely indexed again.
+  await core.disk.remove(old.index.file.path)
   // Held open meanwhile, so that nobody opens the new file under the old segment's positions.
   await old.file.borrow()
   try {
