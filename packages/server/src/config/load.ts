@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly version: string
   /** Folder that relative paths start from; the current one when absent. */
   readonly cwd?: string
+  /** Reads the configuration file; from the disk when absent. May throw. */
+  readonly readFile?: (path: string) => Uint8Array
 }
 
 export type LoadResult =
@@ -47,7 +49,10 @@ export function loadConfig(options: LoadOptions): LoadResult {
   const merge = new Merge()
   const file = flags.configFile
   if (file !== undefined) {
-    const read = readConfigText(file, readText(file, resolve(cwd, file)))
+    const read = readConfigText(
+      file,
+      readText(file, resolve(cwd, file), options.readFile ?? readBounded),
+    )
     merge.layer(1, read.settings)
     if (merge.problems.length > 0) merge.problems.unshift(fileHeadline(file, read.syntax))
   }
@@ -59,16 +64,21 @@ export function loadConfig(options: LoadOptions): LoadResult {
   return { kind: 'config', config, warnings: merge.warnings, file, given: merge.origins() }
 }
 
-function readText(file: string, path: string): string {
+function readText(file: string, path: string, read: (path: string) => Uint8Array): string {
   try {
-    if (statSync(path).size > CONFIG_FILE_MAX_BYTES) {
-      throw new Error(`larger than ${CONFIG_FILE_MAX_BYTES} bytes`)
-    }
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
+    return new TextDecoder('utf-8', { fatal: true }).decode(read(path))
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new ConfigError([`Failed to load configuration file: ${file}: ${reason}`])
   }
+}
+
+/** Looks at the size first: a wrong path may lead to a file that fills the memory. */
+function readBounded(path: string): Uint8Array {
+  if (statSync(path).size > CONFIG_FILE_MAX_BYTES) {
+    throw new Error(`larger than ${CONFIG_FILE_MAX_BYTES} bytes`)
+  }
+  return readFileSync(path)
 }
 
 /** Lays the sources over each other and checks what comes out. */

@@ -102,7 +102,7 @@ function parseChoice(spec: KeySpec, text: string): ParseResult {
 
 function parseInteger(spec: KeySpec, text: string): ParseResult {
   if (!/^[+-]?\d{1,20}$/.test(text)) return bad(`"${cut(text)}" is not a whole number`)
-  const value = Number(text)
+  const value = Number(text) + 0
   if (!Number.isSafeInteger(value)) return bad(`${text} is too large`)
   return inRange(spec, value, { text, format: String })
 }

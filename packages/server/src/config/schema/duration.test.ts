@@ -25,6 +25,7 @@ test('durations are read as Go writes them', () => {
     [' 3m ', 180_000],
     ['0', 0],
     ['0s', 0],
+    ['-0s', 0],
     ['1m1m', 120_000],
   ]
   for (const [text, ms] of examples) assert.equal(msOf(text), ms, text)

@@ -50,7 +50,8 @@ export function parseDuration(text: string): DurationResult {
     ms += Number(match[1]) * (MS_PER_UNIT.get(match[2] ?? '') ?? 0)
   }
   if (ms > DURATION_MAX_MS) return bad('longer than 292 years')
-  return { kind: 'ok', ms: sign * ms }
+  // Adding zero makes a plain zero of a negative one.
+  return { kind: 'ok', ms: sign * ms + 0 }
 }
 
 function bad(reason: string): DurationResult {

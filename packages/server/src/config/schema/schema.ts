@@ -61,8 +61,11 @@ export function nearestKeys(name: string): readonly Key[] {
   const limit = Math.max(2, Math.floor(lower.length / 4))
   const near: { key: Key; distance: number }[] = []
   for (const key of specs.keys()) {
-    const suffix = key.endsWith(`.${lower}`) ? 1 : editDistance(lower, key)
-    if (suffix <= limit) near.push({ key, distance: suffix })
+    const lastPart = key.endsWith(`.${lower}`)
+    // The difference in length is a lower bound of the distance, and cheap.
+    if (!lastPart && Math.abs(key.length - lower.length) > limit) continue
+    const distance = lastPart ? 1 : editDistance(lower, key)
+    if (distance <= limit) near.push({ key, distance })
   }
   near.sort((a, b) => a.distance - b.distance)
   return near.slice(0, 3).map((entry) => entry.key)

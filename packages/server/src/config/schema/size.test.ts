@@ -19,6 +19,7 @@ test('sizes are plain bytes, or numbers with a decimal or a binary unit', () => 
     ['1.5kB', 1500],
     ['12B', 12],
     ['-1', -1],
+    ['-0', 0],
   ]
   for (const [text, bytes] of examples) assert.equal(bytesOf(text), bytes, text)
 })

@@ -32,7 +32,8 @@ export function parseSize(text: string): SizeResult {
   const bytes = Number(match[1]) * scale
   if (!Number.isInteger(bytes)) return bad('not a whole number of bytes')
   if (!Number.isSafeInteger(bytes)) return bad(`more than ${Number.MAX_SAFE_INTEGER} bytes`)
-  return { kind: 'ok', bytes }
+  // Adding zero makes a plain zero of a negative one.
+  return { kind: 'ok', bytes: bytes + 0 }
 }
 
 function bad(reason: string): SizeResult {
