@@ -7,10 +7,11 @@ export interface OutgoingStream {
   /**
    * Sends one or more length-prefixed messages, back to back in `frames`, whose ownership
    * passes. Returns false when the peer or the socket is behind: await `drained()` before the
-   * next write, or the backlog grows without bound.
+   * next write, or the backlog grows without bound. `sent`, when given, is called once the bytes
+   * have left this process, or never will: `frames` may then be used again.
    * @throws GrpcError when the call is over: a loop that writes for ever ends here.
    */
-  write(frames: Uint8Array): boolean
+  write(frames: Uint8Array, sent?: () => void): boolean
   /** Resolves when there is room again, and also when the call ends; it never rejects. */
   drained(): Promise<void>
   /** Bytes accepted by `write` and not yet handed to the socket. */
@@ -45,12 +46,14 @@ export class OutgoingMessages implements OutgoingStream {
     return this.#stream.writableLength
   }
 
-  write(frames: Uint8Array): boolean {
+  write(frames: Uint8Array, sent?: () => void): boolean {
     if (this.#over !== undefined) throw this.#over
     if (!this.#stream.writable) {
       throw new GrpcError(GrpcStatus.CANCELLED, 'the call is over')
     }
-    return this.#stream.write(this.#compress ? compressFrames(frames) : frames)
+    if (!this.#compress) return this.#stream.write(frames, sent)
+    const compressed = compressFrames(frames)
+    return this.#stream.write(compressed, sent)
   }
 
   drained(): Promise<void> {

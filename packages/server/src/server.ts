@@ -33,7 +33,7 @@ import { healthListener, type ReadinessCheck } from './listen/readiness.ts'
 import type { Logger } from './logging/logger.ts'
 import { Maintenance } from './maintenance.ts'
 import { Metadata } from './metadata/metadata.ts'
-import { CommitOperationLog } from './metadata/commit-operation-log.ts'
+import { CommitLogOperationLog } from './metadata/commit-log-operation-log.ts'
 import { Reconciler } from './metadata/reconciler.ts'
 import { logReconciler } from './metadata/reconciler-log.ts'
 import { SingleServerConsensus } from './metadata/single-server-consensus.ts'
@@ -167,7 +167,7 @@ class Server implements LiftbridgeServer {
     readonly metadata: Metadata
     readonly deleted: Awaited<ReturnType<Metadata['start']>>
   }> {
-    const log = await CommitOperationLog.open({
+    const log = await CommitLogOperationLog.open({
       disk: this.#disk,
       directory: `${directory.path}/metadata`,
       clock: this.#clock,

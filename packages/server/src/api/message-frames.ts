@@ -9,20 +9,20 @@ import {
 } from '@liftbridge/wire'
 import { LiftbridgeError } from '../errors.ts'
 import type { ValueCipher } from '../partition/encryption.ts'
+import { giveSlab, SLAB_BYTES, takeSlab } from './slabs.ts'
 
-/** One write; also what one subscription holds in memory besides the socket's own buffer. */
-const SLAB_BYTES = 128 * 1_024
-/** A subscription at the tail gets one message at a time: its buffer starts small. */
-const FIRST_SLAB_BYTES = 2 * 1_024
+/** A subscription at the tail gets a message at a time: it does not need a whole slab for it. */
+const SMALL_BYTES = 4 * 1_024
+const NO_BYTES = Buffer.alloc(0)
 
 export class MessageFrames {
   readonly #writer: MessageWriter
   readonly #out: ResponseStream
   readonly #cipher: ValueCipher | undefined
-  #slab: Buffer = Buffer.allocUnsafeSlow(0)
+  #slab: Buffer = NO_BYTES
   #used = 0
-  /** Bytes of the last write: the next slab is about as large. */
-  #lastBytes = FIRST_SLAB_BYTES
+  /** Bytes of the last write: the next one is about as large. */
+  #lastBytes = 0
 
   constructor(options: {
     readonly writer: MessageWriter
@@ -44,25 +44,30 @@ export class MessageFrames {
     }
     if (end === MALFORMED_RECORD) throw malformed(record)
     const behind = this.flush()
-    const size = this.#writer.size(source)
-    this.#slab = Buffer.allocUnsafeSlow(Math.max(size, this.#nextSlabBytes()))
+    this.#slab = this.#newBuffer(this.#writer.size(source))
     this.#used = this.#writer.write(this.#slab, 0, source)
     if (this.#used === DOES_NOT_FIT) throw malformed(record)
     return behind
   }
 
-  /** Sends what was added. The slab passes to the socket; its rest is not used again. */
+  /** Sends what was added; the buffer comes back when it has left the process. */
   flush(): Promise<void> | undefined {
     if (this.#used === 0) return undefined
-    const frames = this.#slab.subarray(0, this.#used)
+    const slab = this.#slab
+    const frames = slab.subarray(0, this.#used)
     this.#lastBytes = this.#used
-    this.#slab = Buffer.allocUnsafeSlow(0)
+    this.#slab = NO_BYTES
     this.#used = 0
-    return this.#out.write(frames) ? undefined : this.#out.drained()
+    const written = this.#out.write(frames, () => giveSlab(slab))
+    return written ? undefined : this.#out.drained()
   }
 
-  #nextSlabBytes(): number {
-    return Math.min(SLAB_BYTES, Math.max(FIRST_SLAB_BYTES, 4 * this.#lastBytes))
+  #newBuffer(size: number): Buffer {
+    if (size > SLAB_BYTES) return Buffer.allocUnsafeSlow(size)
+    if (size <= SMALL_BYTES && this.#lastBytes <= SMALL_BYTES / 2) {
+      return Buffer.allocUnsafe(SMALL_BYTES)
+    }
+    return takeSlab()
   }
 }
 

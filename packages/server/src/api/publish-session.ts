@@ -18,6 +18,7 @@ import { headersProblem } from '../partition/stored-headers.ts'
 import type { ApiContext } from './context.ts'
 import { asyncErrorFrame, errorOfAck } from './publish-answers.ts'
 import { RemoteAcks } from './remote-acks.ts'
+import { SharedSlab } from './slabs.ts'
 import {
   checkPublishable,
   findTarget,
@@ -27,9 +28,6 @@ import {
   resume,
   type Target,
 } from './targets.ts'
-
-/** Acks are written back to back into slabs of this size. */
-const SLAB_BYTES = 64 * 1_024
 
 export class PublishSession implements AckSink {
   readonly #context: ApiContext
@@ -42,12 +40,14 @@ export class PublishSession implements AckSink {
   readonly #partitions = new Set<NonNullable<Target['local']>>()
   #target: Target | undefined
   #targetName: Uint8Array = new Uint8Array(0)
-  #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
+  /** Acks are written back to back into it. */
+  #slab = new SharedSlab()
   #written = 0
   #used = 0
   #behind = false
   #inFlight = 0
   #wake: (() => void) | undefined
+  #wakeReader: (() => void) | undefined
 
   constructor(context: ApiContext, call: ServerCall, responses: ResponseStream) {
     this.#context = context
@@ -63,21 +63,32 @@ export class PublishSession implements AckSink {
   async run(requests: AsyncIterable<MessageChunk>): Promise<void> {
     this.#responses.sendHeaders()
     const { stopping } = this.#context
+    const onStopping = (): void => this.#wakeReader?.()
+    stopping.addEventListener('abort', onStopping)
     const chunks = requests[Symbol.asyncIterator]()
-    const stopped = new Promise<undefined>((resolve) => {
-      stopping.addEventListener('abort', () => resolve(undefined), { once: true })
-    })
     try {
       while (!stopping.aborted) {
-        const next = await Promise.race([chunks.next(), stopped])
+        const next = await this.#nextChunk(chunks)
         if (next === undefined || next.done === true) break
         await this.#takeChunk(next.value)
       }
       await this.#drain()
       if (stopping.aborted) throw new LiftbridgeError('server.stopping')
     } finally {
+      stopping.removeEventListener('abort', onStopping)
       this.#remote.close()
+      this.#slab.retire()
     }
+  }
+
+  /** The next chunk of requests; undefined when the server begins to stop. */
+  #nextChunk(
+    chunks: AsyncIterator<MessageChunk>,
+  ): Promise<IteratorResult<MessageChunk> | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#wakeReader = () => resolve(undefined)
+      chunks.next().then(resolve, reject)
+    })
   }
 
   async #takeChunk(chunk: MessageChunk): Promise<void> {
@@ -104,19 +115,17 @@ export class PublishSession implements AckSink {
     ack.ackInbox = this.#inbox
     ack.ackInboxStart = 0
     ack.ackInboxEnd = this.#inbox.length
-    let end = source.responses.write(this.#slab, this.#used, ack)
+    let end = source.responses.write(this.#slab.bytes, this.#used, ack)
     if (end === DOES_NOT_FIT) {
       this.#renewSlab(source.responses.size(ack))
-      end = source.responses.write(this.#slab, this.#used, ack)
+      end = source.responses.write(this.#slab.bytes, this.#used, ack)
     }
     this.#used = end
   }
 
   flush(): void {
     if (this.#used > this.#written) {
-      const frames = this.#slab.subarray(this.#written, this.#used)
-      this.#written = this.#used
-      this.#write(frames)
+      this.#send()
     }
     if (this.#wake && this.#inFlight <= PUBLISH_IN_FLIGHT_MAX / 2) this.#wake()
   }
@@ -212,8 +221,8 @@ export class PublishSession implements AckSink {
   }
 
   #append(frame: Uint8Array): void {
-    if (this.#used + frame.length > this.#slab.length) this.#renewSlab(frame.length)
-    this.#slab.set(frame, this.#used)
+    if (this.#used + frame.length > this.#slab.bytes.length) this.#renewSlab(frame.length)
+    this.#slab.bytes.set(frame, this.#used)
     this.#used += frame.length
   }
 
@@ -223,19 +232,23 @@ export class PublishSession implements AckSink {
     this.flush()
   }
 
-  /** Sends what the full slab holds; a slab is never used twice, since the socket still reads it. */
   #renewSlab(needed: number): void {
-    if (this.#used > this.#written) this.#write(this.#slab.subarray(this.#written, this.#used))
-    this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, needed))
+    if (this.#used > this.#written) this.#send()
+    this.#slab.retire()
+    this.#slab = new SharedSlab(needed)
     this.#written = 0
     this.#used = 0
   }
 
-  #write(frames: Uint8Array): void {
+  #send(): void {
+    const frames = this.#slab.bytes.subarray(this.#written, this.#used)
+    this.#written = this.#used
+    const sent = this.#slab.lend()
     try {
-      if (!this.#responses.write(frames)) this.#behind = true
+      if (!this.#responses.write(frames, sent)) this.#behind = true
     } catch {
       // The call is over; its requests end by themselves. The messages are stored all the same.
+      sent()
     }
   }
 

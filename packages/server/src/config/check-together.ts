@@ -1,6 +1,6 @@
 import { SEGMENT_MAX_AGE_LEAST_MS } from './config.ts'
 import type { Given } from './parse-value.ts'
-import type { Key, Values } from './schema/schema.ts'
+import { type Key, specs, type Values } from './schema/schema.ts'
 import { describeOrigin } from './sources/setting.ts'
 
 export interface Findings {
@@ -26,6 +26,7 @@ export function checkTogether(
       problem(one, `${one} needs ${other} as well`)
     }
   }
+  checkNotYet(values, given, { problem, findings })
   checkTls(values, problem)
   checkNats(values, given, { problem, findings })
   const segmentMaxAgeMs = values['streams.segment.max.age'] ?? 0
@@ -51,6 +52,22 @@ const PAIRS = [
 ] as const
 
 type Report = (key: Key, text: string) => void
+
+/** What files may hold but this version does not do: told where it is missed, refused where it matters. */
+function checkNotYet(
+  values: Values,
+  given: ReadonlyMap<Key, Given>,
+  to: { readonly problem: Report; readonly findings: Findings },
+): void {
+  for (const key of given.keys()) {
+    const { notYet } = specs.get(key) ?? {}
+    const value = values[key]
+    const off = value === false || value === 0 || (Array.isArray(value) && value.length === 0)
+    if (off || notYet === undefined) continue
+    if (notYet === 'refuses') to.problem(key, `${key} is not supported by this version: remove it`)
+    if (notYet === 'warns') to.findings.warnings.push(`${key} has no effect in this version`)
+  }
+}
 
 function checkTls(values: Values, problem: Report): void {
   if (values['tls.client.auth.enabled'] && values['tls.cert'] === undefined) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { ConfigError } from './config-error.ts'
-import type { Config } from './config.ts'
+import { type Config, toConfig } from './config.ts'
 import { describeConfig } from './describe.ts'
 import { loadConfig, type LoadResult } from './load.ts'
 
@@ -230,31 +230,46 @@ test('nats.embedded: false does not turn NATS on [D-11]', () => {
 })
 
 test('a configuration for the embedded NATS turns it on, unless told otherwise beside it', () => {
+  // Refused so far, hence only the origins of what would be in force can be looked at.
   const file = 'nats.embedded.config: nats.conf'
-  assert.equal(configOf({ file }).nats.embedded?.configFile, 'nats.conf')
-  assert.equal(configOf({ file: `${file}\nnats.embedded: false` }).nats.embedded, undefined)
-  assert.equal(configOf({ file, argv: ['-e=false'] }).nats.embedded, undefined)
-  const off = { file: 'nats.embedded: false', argv: ['--nc', 'other.conf'] }
-  assert.equal(configOf(off).nats.embedded?.configFile, 'other.conf')
+  assert.match(problemOf({ file }), /lb.conf:1:1: nats.embedded.config is not supported by this/)
+  assert.match(problemOf({ argv: ['-nc', 'x'] }), /flag --embedded-nats-config: nats.embedded.con/)
+  const { settings, ...config } = configOf({ argv: ['-e'] })
+  const values = { ...settings, 'nats.embedded.config': 'nats.conf' }
+  assert.equal(toConfig(values, config, '/').nats.embedded?.configFile, 'nats.conf')
 })
 
 const tls = 'tls.key: k\ntls.cert: c\n'
-const authz = 'tls.client.authz: {enabled: true, model: m, policy: p}\n'
+const auth = `${tls}tls.client.auth.enabled: true\n`
 
 test('authorization has a switch of its own [D-10]', () => {
-  const auth = `${tls}tls.client.auth.enabled: true\n`
-  const without = configOf({ file: `${auth}tls.client.authz.enabled: false` })
-  assert.equal(without.tls.clientAuthz, undefined)
-  assert.equal(without.tls.clientAuth.enabled, true)
-  const both = configOf({ file: auth + authz })
-  assert.deepEqual(both.tls.clientAuthz, { model: 'm', policy: 'p' })
+  const { settings, ...config } = configOf({ file: `${auth}tls.client.authz.enabled: false` })
+  assert.equal(config.tls.clientAuthz, undefined)
+  assert.equal(config.tls.clientAuth.enabled, true)
+  const files = { 'tls.client.authz.model': 'm', 'tls.client.authz.policy': 'p' }
+  const values = { ...settings, ...files, 'tls.client.authz.enabled': true }
+  assert.deepEqual(toConfig(values, config, '/').tls.clientAuthz, { model: 'm', policy: 'p' })
+})
+
+test('what this version would not enforce is refused, not ignored', () => {
+  const authz = 'tls.client.authz: {enabled: true, model: m, policy: p}'
+  assert.match(problemOf({ file: auth + authz }), /tls.client.authz.enabled is not supported/)
+})
+
+test('what this version does not do yet is told where somebody would miss it', () => {
+  const file = 'data.dir: /x\ncursors.stream.partitions: 1\nclustering.raft.cache.size: 5'
+  const { warnings } = load({ file })
+  assert.deepEqual(warnings, ['cursors.stream.partitions has no effect in this version'])
+  assert.deepEqual(load({ file: 'data.dir: /x\ncursors.stream.partitions: 0' }).warnings, [])
 })
 
 test('settings that would weaken security in silence are refused together', () => {
   assert.match(problemOf({ file: 'tls.key: k' }), /tls.key needs tls.cert as well/)
   assert.match(problemOf({ file: 'nats.tls.cert: c' }), /nats.tls.cert needs nats.tls.key/)
   assert.match(problemOf({ file: 'tls.client.auth.enabled: true' }), /needs tls.cert and tls.key/)
+  const authz = 'tls.client.authz.enabled: true'
   assert.match(problemOf({ file: tls + authz }), /needs tls.client.auth.enabled/)
+  assert.match(problemOf({ file: tls + authz }), /needs tls.client.authz.model/)
   assert.match(problemOf({ file: 'nats.password: p' }), /nats.password needs nats.user/)
   assert.match(problemOf({ file: 'nats: {user: u, token: t}' }), /exclude each other/)
   assert.match(problemOf({ file: 'nats.servers: []' }), /nats.servers names none/)

@@ -18,12 +18,14 @@ export const clusterKeys = {
     min: 1,
     max: 1000,
     doc: 'Snapshots of the metadata to keep.',
+    notYet: 'documented',
   },
   'clustering.raft.snapshot.threshold': {
     type: 'integer',
     default: '8192',
     min: 0,
     doc: 'Operations after which the metadata is snapshotted. 0 stands for 8192.',
+    notYet: 'documented',
   },
   'clustering.raft.cache.size': {
     type: 'integer',
@@ -31,18 +33,21 @@ export const clusterKeys = {
     min: 1,
     max: 1_000_000,
     doc: 'Operations of the metadata kept in memory for followers that lag.',
+    notYet: 'documented',
   },
   'clustering.raft.bootstrap.seed': {
     type: 'boolean',
     default: 'false',
     doc: 'Start a new cluster with this server as its first member. Without effect once there is a cluster.',
     flag: { names: ['--raft-bootstrap-seed'] },
+    notYet: 'documented',
   },
   'clustering.raft.bootstrap.peers': {
     type: 'list',
     default: '',
     doc: 'Start a new cluster with the servers of these ids as its first members.',
     flag: { names: ['--raft-bootstrap-peers'], value: 'IDS' },
+    notYet: 'warns',
   },
   'clustering.raft.max.quorum.size': {
     type: 'integer',
@@ -50,6 +55,7 @@ export const clusterKeys = {
     min: 0,
     max: 1024,
     doc: 'The most servers that vote in the metadata Raft; further ones follow without a vote. 0 sets no limit.',
+    notYet: 'documented',
   },
   'clustering.replica.max.lag.time': {
     type: 'duration',
@@ -57,6 +63,7 @@ export const clusterKeys = {
     min: 1,
     max: 86_400_000,
     doc: 'A follower that has not caught up for so long leaves the in-sync replicas.',
+    notYet: 'documented',
   },
   'clustering.replica.max.leader.timeout': {
     type: 'duration',
@@ -64,6 +71,7 @@ export const clusterKeys = {
     min: 1,
     max: 86_400_000,
     doc: 'A follower that has not heard of its leader for so long reports it as failed.',
+    notYet: 'documented',
   },
   'clustering.replica.max.idle.wait': {
     type: 'duration',
@@ -71,6 +79,7 @@ export const clusterKeys = {
     min: 1,
     max: 86_400_000,
     doc: 'The longest pause between two fetches of a follower that has caught up.',
+    notYet: 'documented',
   },
   'clustering.replica.fetch.timeout': {
     type: 'duration',
@@ -78,6 +87,7 @@ export const clusterKeys = {
     min: 1,
     max: 86_400_000,
     doc: 'How long a follower waits for the answer to a fetch.',
+    notYet: 'documented',
   },
   'clustering.min.insync.replicas': {
     type: 'integer',
@@ -99,6 +109,7 @@ export const clusterKeys = {
     min: 100,
     max: 86_400_000,
     doc: 'A consumer that has not asked for its assignments for so long leaves its group.',
+    notYet: 'documented',
   },
   'groups.coordinator.timeout': {
     type: 'duration',
@@ -106,5 +117,6 @@ export const clusterKeys = {
     min: 100,
     max: 86_400_000,
     doc: 'A consumer that has not reached the coordinator of its group for so long reports it as failed.',
+    notYet: 'documented',
   },
 } as const

@@ -39,6 +39,12 @@ export interface KeySpec {
   /** Names of the same setting in earlier Liftbridge files, with their section. */
   readonly older?: readonly string[]
   readonly flag?: FlagSpec
+  /**
+   * The setting has no effect in this version, though files may hold it. `documented` says so in
+   * the reference; `warns` at start as well, where somebody would miss the effect; `refuses` to
+   * start, where going on without it would be unsafe.
+   */
+  readonly notYet?: 'documented' | 'warns' | 'refuses'
   /** Takes effect on SIGHUP without a restart. */
   readonly reload?: true
   /** Never printed [A6]. */

@@ -30,6 +30,7 @@ export const serverKeys = {
     max: 86_400_000,
     doc: 'How long what is known of the other servers may be served to clients before they are asked again.',
     reload: true,
+    notYet: 'documented',
   },
   'logging.level': {
     type: 'choice',
@@ -51,17 +52,20 @@ export const serverKeys = {
     default: 'false',
     doc: 'Write messages of the recovery at start, too.',
     older: ['log.recovery'],
+    notYet: 'documented',
   },
   'logging.raft': {
     type: 'boolean',
     default: 'false',
     doc: 'Write messages of Raft.',
     older: ['clustering.raft.logging', 'raft.logging'],
+    notYet: 'documented',
   },
   'logging.nats': {
     type: 'boolean',
     default: 'false',
     doc: 'Write messages of the embedded NATS server.',
+    notYet: 'documented',
   },
   'batch.max.messages': {
     type: 'integer',
@@ -106,6 +110,7 @@ export const serverKeys = {
     type: 'boolean',
     default: 'false',
     doc: 'Authorize each call by the policy below. Needs `tls.client.auth.enabled`.',
+    notYet: 'refuses',
   },
   'tls.client.authz.model': { type: 'path', doc: 'Casbin model file.', unset: 'none' },
   'tls.client.authz.policy': { type: 'path', doc: 'Casbin policy file (CSV).', unset: 'none' },
@@ -142,6 +147,7 @@ export const serverKeys = {
     doc: 'NATS configuration file for the embedded server. Turns `nats.embedded` on where it stands alone.',
     unset: 'none',
     flag: { names: ['--embedded-nats-config', '--nc'], value: 'FILE' },
+    notYet: 'refuses',
   },
   'nats.embedded.host': {
     type: 'host',

@@ -106,6 +106,7 @@ export const streamKeys = {
     type: 'boolean',
     default: 'false',
     doc: 'Publish what happens to streams on the stream `__activity`.',
+    notYet: 'warns',
   },
   'activity.stream.publish.timeout': {
     type: 'duration',
@@ -113,12 +114,14 @@ export const streamKeys = {
     min: 1,
     max: 3_600_000,
     doc: 'How long to wait for the acknowledgement of an activity event before trying again.',
+    notYet: 'documented',
   },
   'activity.stream.publish.ack.policy': {
     type: 'choice',
     choices: ['none', 'leader', 'all'],
     default: 'all',
     doc: 'The acknowledgement that activity events wait for.',
+    notYet: 'documented',
   },
   'cursors.stream.partitions': {
     type: 'integer',
@@ -126,6 +129,7 @@ export const streamKeys = {
     min: 0,
     max: 1024,
     doc: 'Partitions of the stream `__cursors`. 0 turns cursors off.',
+    notYet: 'warns',
   },
   'cursors.stream.replication.factor': {
     type: 'integer',
@@ -133,11 +137,13 @@ export const streamKeys = {
     min: -1,
     max: 1024,
     doc: 'Replicas of each partition of `__cursors`. -1 stands for every server.',
+    notYet: 'documented',
   },
   'cursors.stream.auto.pause.time': {
     type: 'duration',
     default: '1m',
     max: 604_800_000,
     doc: 'How long a partition of `__cursors` may be idle before it is paused. 0 pauses none.',
+    notYet: 'documented',
   },
 } as const

@@ -185,15 +185,15 @@ test('aliases that multiply are stopped', () => {
 })
 
 test('a file full of aliases is read in linear time', () => {
-  const lines = Array.from({ length: 20_000 }, (_, at) => `b${at}: *a`)
+  const lines = Array.from({ length: 12_000 }, (_, at) => `b${at}: *a`)
   const startedMs = performance.now()
   assert.match(problemOf(['a: &a [x]', ...lines].join('\n')), /more than 10000 values/)
-  // Half a second on an idle machine; with the library's own look-up it is more than a minute.
-  assert.ok(performance.now() - startedMs < 20_000)
+  // Half a second on an idle machine; with the library's own look-up it is half a minute.
+  assert.ok(performance.now() - startedMs < 15_000)
 })
 
 test('deep nesting is refused in both syntaxes and exhausts no stack', () => {
-  for (const text of ['['.repeat(100_000), '{a: '.repeat(60_000), 'a {\n'.repeat(60_000)]) {
+  for (const text of ['['.repeat(20_000), '{a: '.repeat(10_000), 'a {\n'.repeat(60_000)]) {
     assert.match(problemOf(text), /nested too deeply/)
   }
 })
