@@ -66,8 +66,13 @@ function keyRow(key: Key): string[] {
     typeText(spec),
     spec.default === undefined ? 'unset' : spec.default === '' ? 'empty' : `\`${spec.default}\``,
     spec.reload === true ? 'yes' : 'no',
-    `${spec.doc}${unset}${formerly}`,
+    `${spec.doc}${unset}${formerly}${notYetText(spec)}`,
   ]
+}
+
+function notYetText(spec: KeySpec): string {
+  if (spec.notYet === undefined) return ''
+  return spec.notYet === 'refuses' ? ' **Refused so far.**' : ' *Without effect so far.*'
 }
 
 function typeText(spec: KeySpec): string {

@@ -229,8 +229,7 @@ test('nats.embedded: false does not turn NATS on [D-11]', () => {
   })
 })
 
-test('a configuration for the embedded NATS turns it on, unless told otherwise beside it', () => {
-  // Refused so far, hence only the origins of what would be in force can be looked at.
+test('a configuration for the embedded NATS is refused, since nothing reads it yet', () => {
   const file = 'nats.embedded.config: nats.conf'
   assert.match(problemOf({ file }), /lb.conf:1:1: nats.embedded.config is not supported by this/)
   assert.match(problemOf({ argv: ['-nc', 'x'] }), /flag --embedded-nats-config: nats.embedded.con/)
