@@ -8,7 +8,12 @@ import {
   type LogProblem,
 } from '@liftbridge/log'
 import { LOG_DIRECTORY, openLog, type KnownRecord, type LogClaim } from './crash-log.ts'
-import type { CrashState } from './crash-points.ts'
+import {
+  checkCrashPoints,
+  traceCrashPoints,
+  type CrashBudget,
+  type CrashState,
+} from './crash-points.ts'
 import type { SimDisk } from './disk.ts'
 import { twinRecords } from './log-twin.ts'
 import { cutAtRandom, cutLosingAll } from './power-cut.ts'
@@ -27,16 +32,19 @@ interface Recovered {
  * scenario are the same disk under different claims: such a disk is recovered once.
  */
 export class RecoveryCheck {
+  readonly #budget: CrashBudget
   readonly #options: Partial<CommitLogOptions>
   readonly #known = new Map<string, Recovered>()
+  #nested = 0
+  #hints = 0
 
-  constructor(options: Partial<CommitLogOptions> = {}) {
+  constructor(budget: CrashBudget, options: Partial<CommitLogOptions> = {}) {
+    this.#budget = budget
     this.#options = options
   }
 
-  /** Different disks that were recovered. */
-  get distinct(): number {
-    return this.#known.size
+  get counts(): { readonly distinct: number; readonly nested: number; readonly hints: number } {
+    return { distinct: this.#known.size, nested: this.#nested, hints: this.#hints }
   }
 
   async check(state: CrashState<LogClaim>): Promise<void> {
@@ -44,13 +52,73 @@ export class RecoveryCheck {
     const key = disk.fingerprint()
     let recovered = this.#known.get(key)
     if (recovered === undefined) {
+      const before = disk.fork()
       recovered = await recover(disk, this.#options)
       this.#known.set(key, recovered)
+      const number = this.#known.size
+      if (number % this.#budget.hintsEvery === 1) await this.#withoutHints(before, recovered)
+      if (number % this.#budget.nestedEvery === 1) await this.#whileRecovering(state, before)
     }
     const { found, highWatermark } = recovered
     assertHolds(found, claim, state.kind === 'kill' ? claim.written : claim.synced)
     const newest = found.at(-1)?.offset ?? -1
     assert.ok(highWatermark >= Math.min(claim.checkpointed, newest), 'the high watermark went back')
+  }
+
+  /** Deletes, zeroes or garbles each hint file: the content stays [T3]. */
+  async #withoutHints(disk: SimDisk, recovered: Recovered): Promise<void> {
+    for (const [label, damaged] of damagedHints(disk, this.#budget.seed)) {
+      const log = await openLog(damaged.attach(), this.#options)
+      assert.deepEqual(await readRecords(log), recovered.found, `content changed with ${label}`)
+      this.#hints++
+    }
+  }
+
+  /** A crash at each point of the recovery: what was owed before still is. */
+  async #whileRecovering(state: CrashState<LogClaim>, disk: SimDisk): Promise<void> {
+    const owed = state.kind === 'kill' ? state.claim.written : state.claim.synced
+    const trace = await traceCrashPoints<LogClaim>({
+      name: `recovery after ${state.label}`,
+      disk,
+      initial: { ...state.claim, written: owed },
+      run: async (attached, claim) => {
+        const log = await openLog(attached, this.#options)
+        const last = (await readRecords(log)).at(-1)?.offset ?? -1
+        // What an opened log shows counts as durable.
+        claim({ ...state.claim, written: Math.max(last, owed), synced: Math.max(last, owed) })
+      },
+    })
+    const budget = { randomCuts: 4, maxSubsets: 2, seed: this.#budget.seed }
+    const counts = await checkCrashPoints(trace, budget, async ({ kind, disk: crashed, claim }) => {
+      const log = await openLog(crashed.attach(), this.#options)
+      const found = await readRecords(log)
+      assertHolds(found, claim, kind === 'kill' ? claim.written : claim.synced)
+    })
+    this.#nested += counts.states
+  }
+}
+
+/** The disk with one hint file damaged, for each file and damage. */
+function* damagedHints(disk: SimDisk, seed: number): Generator<readonly [string, SimDisk]> {
+  const random = createSimRandom(seed).of('hints')
+  for (const path of disk.files(LOG_DIRECTORY)) {
+    if (path.endsWith('.log')) continue
+    const content = disk.content(path)
+    const garbage = content.slice()
+    random.fill(garbage)
+    const damages = {
+      zeroed: new Uint8Array(content.length),
+      garbled: garbage,
+      cut: content.subarray(0, content.length / 2),
+    }
+    for (const [damage, bytes] of Object.entries(damages)) {
+      const damaged = disk.fork()
+      damaged.overwrite(path, bytes)
+      yield [`${path} ${damage}`, damaged]
+    }
+    const without = disk.fork()
+    without.lose(path)
+    yield [`${path} deleted`, without]
   }
 }
 
@@ -102,11 +170,17 @@ function assertSound(log: CommitLog, found: readonly Found[], problems: LogProbl
   assert.deepEqual(bad, [], 'a mere crash was taken for damage')
   assert.equal(log.state, 'open')
   const last = found.at(-1)?.offset
-  if (last !== undefined) assert.equal(log.newestOffset, last)
+  if (last !== undefined) assert.ok(log.newestOffset >= last)
   assert.equal(log.oldestOffset, found[0]?.offset ?? -1)
   assert.ok(log.highWatermark <= log.newestOffset, 'the high watermark is beyond the log [R3]')
   assert.equal(log.syncedOffset, log.newestOffset)
+  assert.ok(
+    log.epochs.every(({ start }) => start <= log.nextOffset),
+    'an epoch starts beyond [E3]',
+  )
   for (const [index, record] of found.entries()) {
+    const started = log.epochs.findLast(({ start }) => start <= record.offset)
+    assert.equal(started?.epoch, record.epoch, `the epoch of offset ${record.offset} [E3]`)
     const next = found[index + 1]
     if (next === undefined) break
     assert.ok(next.offset > record.offset, 'offsets do not ascend')
@@ -115,38 +189,35 @@ function assertSound(log: CommitLog, found: readonly Found[], problems: LogProbl
 }
 
 /** Everything owed is there, nothing that was never appended is, and no gap is unexplained. */
-function assertHolds(found: readonly Found[], claim: LogClaim, least: number): void {
+export function assertHolds(found: readonly Found[], claim: LogClaim, least: number): void {
   const reasons: string[] = []
   for (const history of claim.histories) {
-    const reason = departure(found, history, claim)
-    if (reason === undefined) {
-      const last = Math.max(found.at(-1)?.offset ?? -1, -1)
-      const owed = history.filter(({ offset }) => offset <= least && !claim.removable.has(offset))
-      const missing = owed.find(({ offset }) => offset > last)
-      if (missing === undefined) return
-      reasons.push(`offset ${missing.offset} was owed (up to ${least}) and the log ends at ${last}`)
-    } else {
-      reasons.push(reason)
-    }
+    const reason = departure(found, { history, claim, least })
+    if (reason === undefined) return
+    reasons.push(reason)
   }
-  assert.fail(reasons.join('; '))
+  assert.fail(reasons.join('; or '))
 }
 
 /** Why the records are not the beginning of a history less what may be removed. */
 function departure(
   found: readonly Found[],
-  history: readonly Found[],
-  claim: LogClaim,
+  expected: {
+    readonly history: readonly Found[]
+    readonly claim: LogClaim
+    readonly least: number
+  },
 ): string | undefined {
-  const byOffset = new Map(found.map((record) => [record.offset, record]))
+  const { history, claim, least } = expected
   const last = found.at(-1)?.offset ?? -1
+  const left = new Map(found.map((record) => [record.offset, record]))
   for (const known of history) {
-    const record = byOffset.get(known.offset)
-    byOffset.delete(known.offset)
+    const record = left.get(known.offset)
+    left.delete(known.offset)
     if (record === undefined) {
-      if (known.offset <= last && !claim.removable.has(known.offset)) {
-        return `offset ${known.offset} is missing in the middle`
-      }
+      if (known.offset > Math.max(last, least)) continue
+      const reason = unexplained(known, found, claim)
+      if (reason !== undefined) return `${reason} (owed up to ${least}, found up to ${last})`
     } else if (
       record.value !== known.value ||
       record.key !== known.key ||
@@ -155,8 +226,20 @@ function departure(
       return `offset ${known.offset} holds ${record.value}, not ${known.value}`
     }
   }
-  const [phantom] = byOffset.keys()
+  const [phantom] = left.keys()
   return phantom === undefined ? undefined : `offset ${phantom} was never appended`
+}
+
+/** Why a missing record cannot have been removed by retention or compaction [K1, K2]. */
+function unexplained(known: Found, found: readonly Found[], claim: LogClaim): string | undefined {
+  const { offset, key } = known
+  if (!claim.removable.has(offset)) return `offset ${offset} is missing`
+  if (claim.removal === 'retention') {
+    const kept = found.find((record) => record.offset < offset)
+    return kept && `offset ${offset} was removed, but not ${kept.offset} before it`
+  }
+  const isSuperseded = found.some((record) => record.offset > offset && record.key === key)
+  return isSuperseded ? undefined : `offset ${offset} was removed, and key ${key} with it`
 }
 
 /** A second recovery finds the same and changes no file [T1]. */

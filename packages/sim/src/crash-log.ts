@@ -22,8 +22,9 @@ export interface LogClaim {
   readonly written: number
   /** The log had said that all records up to here are durable. */
   readonly synced: number
-  /** Records that retention or compaction may have removed. */
+  /** Records that retention or compaction may have removed, and which of them it is. */
   readonly removable: ReadonlySet<number>
+  readonly removal: 'none' | 'retention' | 'compaction'
   /** The high watermark that was durable. */
   readonly checkpointed: number
 }
@@ -33,6 +34,7 @@ export const NOTHING_CLAIMED: LogClaim = {
   written: -1,
   synced: -1,
   removable: new Set(),
+  removal: 'none',
   checkpointed: -1,
 }
 
@@ -119,6 +121,47 @@ export class LogActor {
     await this.log.checkpoint()
     const checkpointed = Math.min(this.log.highWatermark, this.log.syncedOffset)
     this.#set({ checkpointed: Math.max(this.#state.checkpointed, checkpointed) })
+  }
+
+  /** Both histories are possible until it returns; then the longer one must never come back. */
+  async truncate(offset: number): Promise<void> {
+    const history = this.#history
+    const cut = history.filter((record) => record.offset < offset)
+    const { written, synced, checkpointed } = this.#state
+    this.#set({
+      histories: [history, cut],
+      written: Math.min(written, offset - 1),
+      synced: Math.min(synced, offset - 1),
+      checkpointed: Math.min(checkpointed, offset - 1),
+    })
+    await this.log.truncate(offset)
+    this.#set({ histories: [cut] })
+  }
+
+  /** Retention may take all but the newest `keep` records. */
+  async retain(keep: number, nowNs = 0n): Promise<void> {
+    const { highWatermark } = this.log
+    const old = this.#history.slice(0, -keep).map(({ offset }) => offset)
+    const removable = old.filter((offset) => offset <= highWatermark)
+    this.#set({ removable: new Set(removable), removal: 'retention' })
+    await this.log.clean(nowNs)
+  }
+
+  /** Compaction may take records with a later one of their key at or below the high watermark. */
+  async compact(): Promise<void> {
+    const { highWatermark } = this.log
+    const committed = this.#history.filter(({ offset }) => offset <= highWatermark)
+    const latest = new Map(committed.map(({ key, offset }) => [key, offset]))
+    const superseded = committed.filter(
+      ({ key, offset }) => key !== undefined && (latest.get(key) ?? -1) > offset,
+    )
+    this.#set({ removable: new Set(superseded.map(({ offset }) => offset)), removal: 'compaction' })
+    await this.log.clean(0n)
+  }
+
+  async close(): Promise<void> {
+    await this.log.close()
+    this.#set({ written: this.log.newestOffset, synced: this.log.newestOffset })
   }
 
   #set(change: Partial<LogClaim>): void {

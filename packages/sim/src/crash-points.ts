@@ -46,12 +46,20 @@ export interface CrashState<Claim> {
   readonly claim: Claim
 }
 
-export interface CrashBudget {
+export interface CutBudget {
   /** Power cuts by chance at each point. */
   readonly randomCuts: number
   /** At most so many single sectors and prefixes are tried at each point. */
   readonly maxSubsets: number
   readonly seed: number
+}
+
+/** The same, and how much is tried with each disk. */
+export interface CrashBudget extends CutBudget {
+  /** Of the different disks every so many-th is crashed again while it recovers. */
+  readonly nestedEvery: number
+  /** Of the different disks every so many-th is recovered with each hint file damaged. */
+  readonly hintsEvery: number
 }
 
 const CHANGING: ReadonlySet<DiskOperationKind> = new Set<DiskOperationKind>([
@@ -92,7 +100,7 @@ export async function traceCrashPoints<Claim>(
 /** Every crash state of a point that the budget allows; each has a disk of its own. */
 export function* crashStates<Claim>(
   point: CrashPoint<Claim>,
-  budget: CrashBudget,
+  budget: CutBudget,
 ): Generator<CrashState<Claim>> {
   const killed = point.disk.fork()
   killed.kill()
@@ -106,7 +114,7 @@ export function* crashStates<Claim>(
 
 function* powerCuts<Claim>(
   point: CrashPoint<Claim>,
-  budget: CrashBudget,
+  budget: CutBudget,
 ): Generator<readonly [string, PowerCutPlan]> {
   const random = createSimRandom(budget.seed).of(`point ${point.number}`)
   yield ['power, nothing written back', cutLosingAll(random)]
@@ -145,8 +153,6 @@ function thinned<T>(items: readonly T[], most: number): T[] {
 export interface CrashCounts {
   points: number
   states: number
-  /** Crashes during a recovery, tried again. */
-  nested: number
 }
 
 /**
@@ -155,10 +161,10 @@ export interface CrashCounts {
  */
 export async function checkCrashPoints<Claim>(
   trace: CrashTrace<Claim>,
-  budget: CrashBudget,
+  budget: CutBudget,
   check: (state: CrashState<Claim>) => Promise<void>,
 ): Promise<CrashCounts> {
-  const counts: CrashCounts = { points: 0, states: 0, nested: 0 }
+  const counts: CrashCounts = { points: 0, states: 0 }
   for (const point of trace.points) {
     counts.points++
     for (const state of crashStates(point, budget)) {
@@ -178,7 +184,7 @@ function crashError<Claim>(
   failed: {
     readonly point: CrashPoint<Claim>
     readonly state: CrashState<Claim>
-    readonly budget: CrashBudget
+    readonly budget: CutBudget
     readonly error: unknown
   },
 ): Error {
