@@ -144,7 +144,7 @@ test('a flood of PING ends the connection', async () => {
 
 test('ordinary PINGs are answered for as long as they come, with no GOAWAY', async () => {
   const peer = await RawPeer.connect(server.port)
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 100; i++) {
     peer.send(frame(FRAME.PING, 0, 0, Buffer.alloc(8)))
     await until('it is answered', () => peer.count(FRAME.PING) === i + 1)
   }

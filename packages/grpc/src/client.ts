@@ -1,5 +1,6 @@
 import { connect, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2'
-import type { ConnectionOptions } from 'node:tls'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { RunningClientCall } from './client-call.ts'
 import { ACCEPTED_ENCODINGS } from './compression.ts'
 import { encodeFrame } from './frames-out.ts'
@@ -82,8 +83,9 @@ export class GrpcChannel {
 
   /** @throws GrpcError UNAVAILABLE when there is no HTTP/2 server or it did not answer in time. */
   static async connect(options: ChannelOptions): Promise<GrpcChannel> {
+    const socket = dial(options)
     const session = connect(authority(options), {
-      ...(options.tls === undefined ? {} : { ALPNProtocols: ['h2'], ...options.tls }),
+      createConnection: () => socket,
       settings: {
         enablePush: false,
         initialWindowSize: options.streamWindowBytes ?? MIB,
@@ -91,11 +93,11 @@ export class GrpcChannel {
       },
       maxSessionMemory: 64,
     })
-    await handshake(session, options)
-    return new GrpcChannel(session, options)
+    await handshake(session, socket, options)
+    return new GrpcChannel(session, socket, options)
   }
 
-  private constructor(session: ClientHttp2Session, options: ChannelOptions) {
+  private constructor(session: ClientHttp2Session, socket: Socket, options: ChannelOptions) {
     this.#session = session
     this.#options = options
     this.#budget = new MemoryBudget(options.maxBufferedBytes ?? 256 * MIB)
@@ -107,11 +109,15 @@ export class GrpcChannel {
       this.#draining = true
     })
     this.closed = new Promise((resolve) => {
-      session.once('close', () => {
+      const onClose = (): void => {
         clearInterval(this.#keepalive)
         this.#error ??= lost(undefined)
+        if (!session.destroyed) session.destroy()
         resolve(this.#error)
-      })
+      }
+      // Not every end of a session is told by the session: see handshake.
+      session.once('close', onClose)
+      socket.once('close', onClose)
     })
     const interval = options.keepaliveIntervalMs
     if (interval !== undefined) {
@@ -285,26 +291,57 @@ function authority(options: ChannelOptions): string {
   return `${options.tls === undefined ? 'http' : 'https'}://${host}:${options.port}`
 }
 
-/** Waits for the server's SETTINGS: a TCP connection alone says nothing about who answers. */
-function handshake(session: ClientHttp2Session, options: ChannelOptions): Promise<void> {
+function dial(options: ChannelOptions): Socket {
+  const { host, port, tls } = options
+  const socket =
+    tls === undefined
+      ? connectTcp({ host, port, noDelay: true })
+      : connectTls({
+          host,
+          port,
+          ALPNProtocols: ['h2'],
+          ...(isIP(host) === 0 ? { servername: host } : {}),
+          ...tls,
+        })
+  socket.setNoDelay(true)
+  return socket
+}
+
+/**
+ * Waits for the server's SETTINGS: a TCP connection alone says nothing about who answers. The
+ * socket is watched too, because a session whose TLS peer refuses our certificate is destroyed
+ * without a 'close', and its socket then stays half open for ever.
+ */
+function handshake(
+  session: ClientHttp2Session,
+  socket: Socket,
+  options: ChannelOptions,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     let cause: unknown
-    const timer = setTimeout(() => {
-      cause = new Error('the server did not answer in time')
-      session.destroy()
-    }, options.connectTimeoutMs ?? 10_000)
     const onError = (error: unknown): void => {
-      cause = error
+      cause ??= error
     }
     const onClose = (): void => {
       clearTimeout(timer)
+      socket.destroy()
       reject(lost(cause))
     }
+    const timer = setTimeout(() => {
+      onError(new Error('the server did not answer in time'))
+      session.destroy()
+      onClose()
+    }, options.connectTimeoutMs ?? 10_000)
     session.on('error', onError)
+    socket.on('error', onError)
     session.once('close', onClose)
+    socket.once('close', onClose)
+    socket.once('end', onClose)
     session.once('remoteSettings', () => {
       clearTimeout(timer)
       session.off('close', onClose)
+      socket.off('close', onClose)
+      socket.off('end', onClose)
       resolve()
     })
   })

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { encodeFrame, encodeFrames } from './frames-out.ts'
 import { messagesOf } from './message-chunk.ts'
 import { Metadata } from './metadata.ts'
@@ -218,8 +217,14 @@ test('a consumer that does not read holds the server back, within the window', a
   await iterator.next()
   const running = lastCall as unknown as { readonly backlogBytes: number }
   await until('the server has a backlog', () => running.backlogBytes > 0)
-  await delay(50)
-  assert.ok(running.backlogBytes < 200_000, `backlog ${running.backlogBytes}`)
+  let last = -1
+  let still = 0
+  await until('the backlog grows no more', () => {
+    still = running.backlogBytes === last ? still + 1 : 0
+    last = running.backlogBytes
+    return still === 20
+  })
+  assert.ok(last < 200_000, `backlog ${last}`)
   call.cancel()
 })
 

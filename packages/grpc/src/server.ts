@@ -196,9 +196,13 @@ export class GrpcServer {
     session.on('error', () => guard.sessionFailed())
     session.on('frameError', () => guard.cut('protocol-error'))
     session.once('close', () => {
-      this.#connections.delete(connection)
       // On some faults node:http2 ends the session and leaves the socket open [reliability 3e].
       if (!socket.destroyed) socket.destroySoon()
+    })
+    // The socket has the last word: some sessions are destroyed without a 'close'.
+    socket.once('close', () => {
+      this.#connections.delete(connection)
+      if (!session.destroyed) session.destroy()
       this.#noteEmpty()
     })
     session.on('stream', (stream, headers) => this.#onStream(connection, stream, headers))

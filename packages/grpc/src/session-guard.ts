@@ -45,6 +45,7 @@ export class SessionGuard {
   readonly #openedMs: number
   #ready = false
   #cut = false
+  #destroyedSeen = false
   #openCalls = 0
   #lastBusyMs: number
   #callsStarted = 0
@@ -121,7 +122,13 @@ export class SessionGuard {
   }
 
   sweep(nowMs: number): void {
-    if (this.#cut || this.#options.session.destroyed) return
+    if (this.#options.session.destroyed) {
+      // A destroyed session ends its socket gently and may wait for its peer for ever.
+      if (this.#destroyedSeen) this.#options.socket.destroy()
+      this.#destroyedSeen = true
+      return
+    }
+    if (this.#cut) return
     const { limits } = this.#options
     if (!this.#ready) {
       if (nowMs - this.#openedMs > limits.handshakeTimeoutMs) this.cut('handshake-timeout')

@@ -41,6 +41,6 @@ export async function until(what: string, holds: () => boolean, timeoutMs = 5000
   const giveUpMs = performance.now() + timeoutMs
   while (!holds()) {
     if (performance.now() > giveUpMs) throw new Error(`gave up waiting until ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    await new Promise((resolve) => setTimeout(resolve, 1))
   }
 }
