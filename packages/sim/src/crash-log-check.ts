@@ -56,6 +56,9 @@ export class RecoveryCheck {
       recovered = await recover(disk, this.#options)
       this.#known.set(key, recovered)
       const number = this.#known.size
+      if (number % this.#budget.goesOnEvery === 0) {
+        await checkGoesOn(disk, recovered.found, this.#options)
+      }
       if (number % this.#budget.hintsEvery === 1) await this.#withoutHints(before, recovered)
       if (number % this.#budget.nestedEvery === 1) await this.#whileRecovering(state, before)
     }
@@ -136,7 +139,6 @@ async function recover(disk: SimDisk, options: Partial<CommitLogOptions>): Promi
   )
   const { highWatermark } = log
   await checkAgain(disk, found, options)
-  await checkGoesOn(disk, found, options)
   return { found, highWatermark }
 }
 

@@ -7,8 +7,8 @@ import { exploreElsewhere } from './crash-worker.ts'
 const isFull = process.env['CRASH_POINTS'] === 'full'
 const seed = Number(process.env['CRASH_SEED'] ?? 1)
 const budget = isFull
-  ? { randomCuts: 32, maxSubsets: 64, nestedEvery: 5, hintsEvery: 2, seed }
-  : { randomCuts: 2, maxSubsets: 2, nestedEvery: 100, hintsEvery: 60, seed }
+  ? { randomCuts: 32, maxSubsets: 64, goesOnEvery: 1, nestedEvery: 5, hintsEvery: 2, seed }
+  : { randomCuts: 2, maxSubsets: 2, goesOnEvery: 3, nestedEvery: 100, hintsEvery: 60, seed }
 
 describe(
   'a log at every crash point [reliability T1, T3, K1, K3, R3, E3]',

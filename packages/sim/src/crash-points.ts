@@ -58,6 +58,8 @@ export interface CutBudget {
 export interface CrashBudget extends CutBudget {
   /** Of the different disks every so many-th is crashed again while it recovers. */
   readonly nestedEvery: number
+  /** Of the different disks every so many-th is used after its recovery and crashed again. */
+  readonly goesOnEvery: number
   /** Of the different disks every so many-th is recovered with each hint file damaged. */
   readonly hintsEvery: number
 }
