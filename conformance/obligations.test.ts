@@ -205,15 +205,19 @@ onEachDeployment('Obligation', (running) => {
 
   test('18: an ack arrives within a deadline of 10 ms, cold', async () => {
     const rounds = 20
-    let inTime = 0
-    for (let i = 0; i < rounds; i++) {
-      const stream = await running().stream()
-      const outcome = await running().api.call('Publish', { stream }, { deadlineMs: 10 })
-      if (outcome.code === 'OK') inTime++
-      else expectStatus(outcome, 'DEADLINE_EXCEEDED')
-    }
+    let best = 0
     // A busy machine may stall any process for 10 ms now and then; a slow server fails always.
-    assert.ok(inTime >= rounds * 0.75, `${inTime} of ${rounds} in time`)
+    for (let attempt = 0; attempt < 3 && best < rounds * 0.9; attempt++) {
+      let inTime = 0
+      for (let i = 0; i < rounds; i++) {
+        const stream = await running().stream()
+        const outcome = await running().api.call('Publish', { stream }, { deadlineMs: 10 })
+        if (outcome.code === 'OK') inTime++
+        else expectStatus(outcome, 'DEADLINE_EXCEEDED')
+      }
+      best = Math.max(best, inTime)
+    }
+    assert.ok(best >= rounds * 0.9, `${best} of ${rounds} in time`)
   })
 
   test('19: a live subscription does not end for the traffic of others', async () => {

@@ -14,16 +14,21 @@ function fillerByte(writer: number, sequence: number): number {
   return LETTER_A + ((writer * 31 + sequence) % 26)
 }
 
-export function valueOf(writer: number, sequence: number): Buffer {
-  const size = VALUE_MIN_BYTES + ((writer * 7 + sequence * 13) % VALUE_SPREAD_BYTES)
-  const value = Buffer.alloc(size, fillerByte(writer, sequence))
-  value.write(`${writer}-${sequence}-`, 0, 'latin1')
-  return value
+export function valueBytes(writer: number, sequence: number): number {
+  return VALUE_MIN_BYTES + ((writer * 7 + sequence * 13) % VALUE_SPREAD_BYTES)
 }
 
-/** Every second message has a key. */
-export function keyOf(writer: number, sequence: number): Buffer {
-  return sequence % 2 === 0 ? Buffer.alloc(0) : Buffer.from(`k${writer}-${sequence % 100}`)
+/** Writes the value at a place of a buffer; where it ends. */
+export function writeValue(bytes: Buffer, at: number, id: Identity): number {
+  const end = at + valueBytes(id.writer, id.sequence)
+  bytes.fill(fillerByte(id.writer, id.sequence), at, end)
+  bytes.write(`${id.writer}-${id.sequence}-`, at, 'latin1')
+  return end
+}
+
+/** The message's key; empty, which is none, for every second message. */
+export function keyText(id: Identity): string {
+  return id.sequence % 2 === 0 ? '' : `k${id.writer}-${id.sequence % 100}`
 }
 
 /** Who a value says it is; undefined when it says nothing that we wrote. */
@@ -39,9 +44,11 @@ export function identify(bytes: Buffer, start: number, end: number): Identity | 
 
 /** Whether the range holds exactly the value of that message. */
 export function isIntact(bytes: Buffer, range: readonly [number, number], id: Identity): boolean {
-  const expected = valueOf(id.writer, id.sequence)
-  return bytes.compare(expected, 0, expected.length, range[0], range[1]) === 0
+  const expectedBytes = writeValue(expected, 0, id)
+  return bytes.compare(expected, 0, expectedBytes, range[0], range[1]) === 0
 }
+
+const expected = Buffer.alloc(VALUE_MIN_BYTES + VALUE_SPREAD_BYTES)
 
 /** A decimal number that a dash ends. */
 function number(

@@ -13,7 +13,8 @@ import {
 
 /** Large windows, so that the measured limit is the server's, not the flow control's. */
 const WINDOW_BYTES = 16 * 1024 * 1024
-const PREFIX_BYTES = 5
+/** The compression flag and the length before each message. */
+export const PREFIX_BYTES = 5
 
 /** How a call ended. `code` is undefined when the connection broke before any status came. */
 export type CallEnd = { readonly code: number | undefined; readonly message: string }
@@ -130,10 +131,16 @@ export class RawCall {
     return this.#stream.writableNeedDrain
   }
 
+  /** Until there is room to write again, or the call is over. */
   drained(): Promise<void> {
     return new Promise((resolve) => {
-      this.#stream.once('drain', resolve)
-      this.#stream.once('close', resolve)
+      const done = (): void => {
+        this.#stream.off('drain', done)
+        this.#stream.off('close', done)
+        resolve()
+      }
+      this.#stream.on('drain', done)
+      this.#stream.on('close', done)
     })
   }
 

@@ -1,7 +1,7 @@
 /** Reads partitions from their first to their newest message into their history. */
 import type { Anomaly } from './history.ts'
 import type { Target } from './load.ts'
-import { identify, isIntact, keyOf } from './payload.ts'
+import { identify, isIntact, keyText } from './payload.ts'
 import { prefixed, RawConnection } from './raw-grpc.ts'
 import { encodeSubscribe, FieldReader } from './raw-messages.ts'
 
@@ -70,8 +70,7 @@ class MessageReader {
       target.history.readUnknown(offset, shown)
       return
     }
-    const expectedKey = keyOf(id.writer, id.sequence)
-    const sameKey = bytes.compare(expectedKey, 0, expectedKey.length, key[0], key[1]) === 0
+    const sameKey = bytes.toString('latin1', key[0], key[1]) === keyText(id)
     const intact = sameKey && isIntact(bytes, value, id)
     target.history.read(offset, id.writer, id.sequence, intact)
   }

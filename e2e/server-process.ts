@@ -154,10 +154,9 @@ export class ServerProcess {
     }
     let lists = ''
     if (this.#options.natsUrl === undefined) {
-      const natsFile = join(this.#folder, 'nats.conf')
-      writeFileSync(natsFile, `host: 127.0.0.1\nport: ${this.natsPort}\n`)
       settings['nats.embedded'] = true
-      settings['nats.embedded.config'] = natsFile
+      settings['nats.embedded.host'] = '127.0.0.1'
+      settings['nats.embedded.port'] = this.natsPort
     } else {
       lists = `nats.servers: [${JSON.stringify(this.#options.natsUrl)}]\n`
     }

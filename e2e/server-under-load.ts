@@ -21,7 +21,7 @@ const CONNECTIONS = 2
 const STREAMS = [
   { name: 'one', partitions: 1 },
   { name: 'three', partitions: 3 },
-  { name: 'strange name/ünï', partitions: 1 },
+  { name: 'strange.name/ünï', partitions: 1 },
 ] as const
 
 export class ServerUnderLoad {
