@@ -30,7 +30,7 @@ export interface Config {
   readonly settings: Values
 }
 
-export interface LoggingConfig {
+interface LoggingConfig {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   readonly format: 'text' | 'json'
   readonly recovery: boolean
@@ -47,7 +47,7 @@ export interface TlsConfig {
 }
 
 /** Paths of PEM files. */
-export interface KeyPair {
+interface KeyPair {
   readonly key: string
   readonly cert: string
 }
@@ -66,12 +66,12 @@ export interface NatsConfig {
     | undefined
 }
 
-export type NatsCredentials =
+type NatsCredentials =
   | { readonly kind: 'none' }
   | { readonly kind: 'user'; readonly user: string; readonly password: string }
   | { readonly kind: 'token'; readonly token: string }
 
-export interface LimitsConfig {
+interface LimitsConfig {
   readonly messageMaxBytes: number
   readonly connectionsMax: number
   readonly streamsPerConnection: number
@@ -100,7 +100,7 @@ export interface StreamsConfig {
   }
 }
 
-export interface ClusteringConfig {
+interface ClusteringConfig {
   /** undefined: the stored identity, or a fresh one. */
   readonly serverId: string | undefined
   readonly namespace: string
@@ -123,13 +123,13 @@ export interface ClusteringConfig {
   readonly replicationMaxBytes: number
 }
 
-export interface ActivityConfig {
+interface ActivityConfig {
   readonly enabled: boolean
   readonly publishTimeoutMs: number
   readonly publishAckPolicy: 'none' | 'leader' | 'all'
 }
 
-export interface CursorsConfig {
+interface CursorsConfig {
   /** 0: cursors are off. */
   readonly partitions: number
   /** -1: every server. */

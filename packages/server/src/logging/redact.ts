@@ -53,7 +53,7 @@ function plainValue(value: unknown, depth = 0): unknown {
 }
 
 /** An error's text with those of its causes: `write failed: ENOSPC: no space left`. */
-export function describeError(error: unknown): string {
+function describeError(error: unknown): string {
   const texts: string[] = []
   let current = error
   for (let depth = 0; depth < 5 && current instanceof Error; depth++) {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { silentLogger } from './logger.ts'
@@ -106,11 +108,16 @@ test('user parts of URLs and secrets are masked wherever they stand [A6]', () =>
   }
 })
 
+const hostile = fc.oneof(
+  fc.string({ unit: 'binary-ascii' }),
+  fc.array(fc.constantFrom('a', '\u0085', '\u009b2J', '\u2028', '\u001b[2J', '\r\n')).map(String),
+)
+
 test('what a peer sent cannot forge a second line or move the cursor', () => {
   for (const options of [{ terminal: true }, { terminal: false }, { format: 'json' as const }]) {
     const { logger, lines } = recorded({ ...options, colour: false })
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (text, name) => {
+      fc.property(hostile, hostile, (text, name) => {
         logger.info(text, { value: text, [`key.${name}`]: 1 })
         const [line = ''] = lines.splice(0)
         // eslint-disable-next-line no-control-regex -- control characters are what is looked for
@@ -167,4 +174,22 @@ test('a clock that steps back does not silence a message for ever', () => {
 test('the silent logger takes everything and says nothing', () => {
   silentLogger.child({ a: 1 }).limited('k', 'error', 'x')
   assert.equal(silentLogger.child({}), silentLogger)
+})
+
+test('a process goes on when nobody reads its log any more', async () => {
+  const script = `
+    import { createLogger } from ${JSON.stringify(import.meta.resolve('./server-logger.ts'))}
+    const { logger } = createLogger({ level: 'info', format: 'text' })
+    logger.info('first')
+    process.stdin.once('data', () => {
+      logger.info('after the pipe was closed')
+      setImmediate(() => setImmediate(() => process.exit(7)))
+    })`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script])
+  await once(child.stderr, 'data')
+  child.stderr.destroy()
+  await once(child.stderr, 'close')
+  child.stdin.write('go on\n')
+  const [code] = (await once(child, 'exit')) as [number | null]
+  assert.equal(code, 7)
 })

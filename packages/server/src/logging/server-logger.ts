@@ -36,7 +36,7 @@ interface Output {
 /** Builds the process's log. Text in the two layouts of logrus, or pino's JSON lines. */
 export function createLogger(options: ServerLoggerOptions): ServerLogger {
   const now = options.now ?? (() => new Date())
-  const write = options.write ?? ((line: string) => void process.stderr.write(line))
+  const write = options.write ?? standardError()
   const output: Output = {
     severity: SEVERITY[options.level],
     limit: new FloodLimit(),
@@ -49,6 +49,21 @@ export function createLogger(options: ServerLoggerOptions): ServerLogger {
       output.severity = SEVERITY[level]
     },
   }
+}
+
+/**
+ * Writes to standard error, and goes on in silence when nobody reads it any more: a server that
+ * serves must not end because the pipe of its log was closed.
+ */
+function standardError(): (line: string) => void {
+  if (!process.stderr.listeners('error').includes(ignoreClosedPipe)) {
+    process.stderr.on('error', ignoreClosedPipe)
+  }
+  return (line) => void process.stderr.write(line)
+}
+
+function ignoreClosedPipe(): void {
+  // There is no place left to report this to.
 }
 
 function jsonEmit(write: (line: string) => void, now: () => Date): Output['emit'] {

@@ -24,7 +24,7 @@ const MS_PER_UNIT: ReadonlyMap<string, number> = new Map([
 ])
 
 /** The range of Go's time.Duration: 2^63 - 1 nanoseconds, about 292 years. */
-export const DURATION_MAX_MS = 9_223_372_036_854
+const DURATION_MAX_MS = 9_223_372_036_854
 
 /** The longest text worth reading; every duration a person writes is far shorter. */
 const TEXT_MAX_CHARS = 64

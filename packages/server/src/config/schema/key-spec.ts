@@ -3,7 +3,7 @@
  * `docs/configuration.md` and the reloadable set are all read from these rows; nothing else in the
  * server knows a key's default or range.
  */
-export type KeyType =
+type KeyType =
   | 'text'
   | 'path'
   | 'boolean'

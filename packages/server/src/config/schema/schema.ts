@@ -4,7 +4,7 @@ import { serverKeys } from './server-keys.ts'
 import { streamKeys } from './stream-keys.ts'
 
 /** The whole table: every key of the configuration, by its canonical name. */
-export type Schema = typeof serverKeys & typeof streamKeys & typeof clusterKeys
+type Schema = typeof serverKeys & typeof streamKeys & typeof clusterKeys
 export type Key = keyof Schema
 /** A parsed value for every key; those without a default may be undefined. */
 export type Values = { readonly [K in Key]: ValueOf<Schema[K]> }
