@@ -25,3 +25,19 @@ describe(
     }
   },
 )
+
+describe('the enumeration of crash points notices', { concurrency: 2 }, () => {
+  const omissions = [
+    { name: 'append and sync', omission: 'sync' },
+    { name: 'append and sync', omission: 'sync-directory' },
+    { name: 'roll', omission: 'sync-directory' },
+    { name: 'truncate', omission: 'truncate' },
+    { name: 'truncate', omission: 'remove' },
+    { name: 'compaction', omission: 'sync' },
+  ] as const
+  for (const { name, omission } of omissions) {
+    it(`${omission} left out of "${name}"`, async () => {
+      await assert.rejects(() => exploreElsewhere({ name, budget, omission }), /crash before/)
+    })
+  }
+})

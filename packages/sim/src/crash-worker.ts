@@ -1,6 +1,7 @@
 import { parentPort, Worker } from 'node:worker_threads'
+import { omitting, type Omission } from './broken-disks.ts'
 import { RecoveryCheck } from './crash-log-check.ts'
-import { NOTHING_CLAIMED, prepareDisk } from './crash-log.ts'
+import { NOTHING_CLAIMED, prepareDisk, type LogClaim } from './crash-log.ts'
 import { checkCrashPoints, traceCrashPoints, type CrashBudget } from './crash-points.ts'
 import { LOG_SCENARIOS } from './crash-scenarios.ts'
 import { SimDisk } from './disk.ts'
@@ -23,6 +24,8 @@ export interface CrashReport {
 export interface CrashRequest {
   readonly name: string
   readonly budget: CrashBudget
+  /** A duty that the disk leaves out, to prove that it would be noticed. */
+  readonly omission?: Omission
 }
 
 type Reply =
@@ -35,7 +38,14 @@ export async function exploreScenario(request: CrashRequest): Promise<CrashRepor
   if (scenario === undefined) throw new Error(`no such scenario: ${request.name}`)
   const disk = new SimDisk()
   await prepareDisk(disk.attach())
-  const trace = await traceCrashPoints({ ...scenario, disk, initial: NOTHING_CLAIMED })
+  const { omission } = request
+  const trace = await traceCrashPoints<LogClaim>({
+    name: scenario.name,
+    disk,
+    initial: NOTHING_CLAIMED,
+    run: (attached, claim) =>
+      scenario.run(omission === undefined ? attached : omitting(attached, omission), claim),
+  })
   const recovery = new RecoveryCheck(request.budget, scenario.options)
   const counts = await checkCrashPoints(trace, request.budget, (state) => recovery.check(state))
   return { ...counts, ...recovery.counts }
