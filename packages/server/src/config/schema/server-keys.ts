@@ -157,9 +157,9 @@ export const serverKeys = {
   'nats.embedded.port': {
     type: 'integer',
     default: '4222',
-    min: 0,
+    min: -1,
     max: 65_535,
-    doc: 'Port that the embedded NATS listens on. 0 picks a free port.',
+    doc: 'Port that the embedded NATS listens on. 0, or -1 as NATS has it, picks a free port.',
   },
   'limits.message.max.bytes': {
     type: 'size',
