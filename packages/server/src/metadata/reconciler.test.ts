@@ -346,6 +346,25 @@ test('a stream deleted while it opens is closed and removed', async () => {
   ])
 })
 
+test('a step that fails while something else has become wanted is followed at once', async () => {
+  const { host, clock, reconciler, create, pause, resume } = scenario()
+  await reconciler.start([])
+  const line = 'open foo@1/0 leader'
+  host.failing.add(line)
+  const release = host.hold(line)
+  create('foo')
+  await settle()
+  pause('foo')
+  release()
+  await settle()
+  // Paused: the failed opening no longer matters, and no retry waits.
+  assert.deepEqual(reconciler.problems(), [])
+  assert.equal(clock.pending, 0)
+  host.failing.clear()
+  resume('foo')
+  assert.deepEqual(await reconciler.settled('foo', 0), { kind: 'running' })
+})
+
 test('a stream deleted while its opening is tried again is not tried any more', async () => {
   const { host, clock, reconciler, create, remove } = scenario()
   await reconciler.start([])

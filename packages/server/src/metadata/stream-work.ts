@@ -211,7 +211,6 @@ export class StreamWork {
     try {
       const found = await limit.run(() => directories.remove(stream))
       this.#removals.splice(this.#removals.indexOf(stream), 1)
-      if (this.#claim?.incarnation === stream.incarnation) this.#claim = undefined
       this.#removalFailure = undefined
       this.#backoff.reset()
       report({ kind: 'stream-removed', stream: stream.name, found })
