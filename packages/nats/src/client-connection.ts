@@ -73,7 +73,10 @@ export class ClientConnection implements Subscriber, CommandSink {
   }
 
   get congested(): boolean {
-    return this.#outbox.pendingBytes > this.#limits.congestedBytes
+    if (this.#outbox.pendingBytes <= this.#limits.congestedBytes) return false
+    const writingSince = this.#outbox.writeStartedAtMs
+    if (writingSince === undefined) return true
+    return performance.now() - writingSince < this.#limits.stuckAfterMs
   }
 
   onceRelieved(callback: () => void): void {

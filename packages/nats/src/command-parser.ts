@@ -1,3 +1,4 @@
+import { ByteAccumulator } from './byte-accumulator.ts'
 import { ErrorText } from './errors.ts'
 import { emptyPublication, type Publication } from './publication.ts'
 
@@ -22,10 +23,10 @@ export class CommandParser {
   readonly #limits: ParserLimits
   readonly #publication: Publication = emptyPublication()
   /** The unfinished control line, when a chunk ended inside one. */
-  #line: Buffer | undefined
-  /** The unfinished payload with its CRLF; `#missing` bytes are still to come. */
-  #payload: Buffer | undefined
-  #payloadFilled = 0
+  readonly #line = new ByteAccumulator()
+  /** The unfinished payload with its CRLF. */
+  readonly #payload = new ByteAccumulator()
+  /** Bytes of payload and CRLF that the last PUB announced; 0 while a line is expected. */
   #payloadNeeded = 0
   #stopped = false
   readonly #tokens = new Int32Array(2 * MAX_TOKENS)
@@ -40,8 +41,8 @@ export class CommandParser {
   /** No command is reported any more, not even from the chunk being parsed. */
   stop(): void {
     this.#stopped = true
-    this.#line = undefined
-    this.#payload = undefined
+    this.#line.clear()
+    this.#payload.clear()
   }
 
   /** `chunk` must not be written to afterwards: published payloads are views of it. */
@@ -55,23 +56,23 @@ export class CommandParser {
   #readLine(chunk: Buffer, at: number): number {
     const newline = chunk.indexOf(LF, at)
     const end = newline === -1 ? chunk.length : newline
-    const kept = this.#line ?? EMPTY
-    if (kept.length + end - at > this.#limits.maxControlLineBytes + LONGEST_NAME + 2) {
-      this.#fail(kept.length > 0 ? tooLong(kept, 0) : tooLong(chunk, at))
+    const line = this.#line
+    if (line.length + end - at > this.#limits.maxControlLineBytes + LONGEST_NAME + 2) {
+      this.#fail(line.length > 0 ? tooLong(line.peek(), 0) : tooLong(chunk, at))
       return chunk.length
-    }
-    if (kept.length > 0 || newline === -1) {
-      // A chunk ended inside this line.
-      this.#line = Buffer.concat([kept, chunk.subarray(at, end)])
     }
     if (newline === -1) {
-      if (!couldBeCommand(this.#line ?? EMPTY)) this.#fail(ErrorText.unknownOperation)
+      line.append(chunk, at, end)
+      if (!couldBeCommand(line.peek())) this.#fail(ErrorText.unknownOperation)
       return chunk.length
     }
-    const line = this.#line
-    this.#line = undefined
-    if (line === undefined) this.#command(chunk, at, end)
-    else this.#command(line, 0, line.length)
+    if (line.length === 0) {
+      this.#command(chunk, at, end)
+    } else {
+      line.append(chunk, at, end)
+      const whole = line.take()
+      this.#command(whole, 0, whole.length)
+    }
     return newline + 1
   }
 
@@ -138,34 +139,19 @@ export class CommandParser {
 
   #readPayload(chunk: Buffer, at: number): number {
     const needed = this.#payloadNeeded
-    if (this.#payload === undefined && chunk.length - at >= needed) {
-      this.#payloadNeeded = 0
+    const payload = this.#payload
+    if (payload.length === 0 && chunk.length - at >= needed) {
       this.#finishPayload(chunk, at, at + needed)
       return at + needed
     }
-    // The buffer grows with what arrived, not with what was announced: a client that announces
-    // 1 MiB and goes silent pins nothing [reliability B1, B2].
-    const end = Math.min(chunk.length, at + needed - this.#payloadFilled)
-    const filled = this.#payloadFilled + end - at
-    let payload = this.#payload ?? Buffer.allocUnsafeSlow(Math.min(needed, 2 * filled))
-    if (payload.length < filled) {
-      const grown = Buffer.allocUnsafeSlow(Math.min(needed, 2 * filled))
-      payload.copy(grown, 0, 0, this.#payloadFilled)
-      payload = grown
-    }
-    chunk.copy(payload, this.#payloadFilled, at, end)
-    this.#payload = payload
-    this.#payloadFilled = filled
-    if (filled === needed) {
-      this.#payload = undefined
-      this.#payloadFilled = 0
-      this.#payloadNeeded = 0
-      this.#finishPayload(payload, 0, needed)
-    }
+    const end = Math.min(chunk.length, at + needed - payload.length)
+    payload.append(chunk, at, end)
+    if (payload.length === needed) this.#finishPayload(payload.take(), 0, needed)
     return end
   }
 
   #finishPayload(bytes: Buffer, start: number, end: number): void {
+    this.#payloadNeeded = 0
     if (bytes[end - 2] !== CR || bytes[end - 1] !== LF)
       return this.#fail(ErrorText.unknownOperation)
     const publication = this.#publication
@@ -269,7 +255,7 @@ export interface ParserLimits {
  * building a string and hashing it, and the very same string object makes the caches behind it hit.
  */
 class LastText {
-  #bytes: Uint8Array = EMPTY
+  #bytes: Uint8Array = new Uint8Array(0)
   #text = ''
 
   read(bytes: Buffer, start: number, end: number): string {
@@ -289,7 +275,6 @@ class LastText {
   }
 }
 
-const EMPTY = Buffer.alloc(0)
 const LF = 0x0a
 const CR = 0x0d
 const MAX_TOKENS = 4

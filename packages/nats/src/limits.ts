@@ -29,6 +29,11 @@ export interface NatsLimits {
    * bounds (bytes, write deadline) decide.
    */
   readonly holdMaxMs: number
+  /**
+   * A subscriber whose socket has not finished a write (256 KiB at most) for so long holds nobody
+   * back any more: it is stuck, or slower than 256 KiB/s, and will be cut.
+   */
+  readonly stuckAfterMs: number
   /** A socket that takes none of its waiting bytes for so long is cut as a slow consumer. */
   readonly writeDeadlineMs: number
   /** A connection is asked for a sign of life so often … */
@@ -46,6 +51,7 @@ export const DEFAULT_LIMITS: NatsLimits = {
   maxTotalPendingBytes: 256 * 1024 * 1024,
   congestedBytes: 1024 * 1024,
   holdMaxMs: 250,
+  stuckAfterMs: 1000,
   writeDeadlineMs: 10_000,
   pingIntervalMs: 120_000,
   pingMax: 2,

@@ -156,7 +156,7 @@ const SMALL_CHUNK_BYTES = 4 * 1024
 const CHUNK_BYTES = 64 * 1024
 const FLUSH_BYTES = 64 * 1024
 /** So much per write: a deadline on one write then means a rate, whatever has gathered. */
-const WRITE_MAX_BYTES = 1024 * 1024
+const WRITE_MAX_BYTES = 256 * 1024
 const SPARE_CHUNKS_MAX = 64
 
 /** What all outboxes of a server share: the count of all waiting bytes, and spare chunks. */

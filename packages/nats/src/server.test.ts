@@ -158,7 +158,11 @@ test('a socket that takes nothing for the write deadline is cut', async () => {
 })
 
 test('a publisher is held back while its subscriber is behind, and nothing is lost', async () => {
-  const running = await start({ congestedBytes: 100_000, holdMaxMs: 60_000 })
+  const running = await start({
+    congestedBytes: 100_000,
+    holdMaxMs: 60_000,
+    stuckAfterMs: 60_000,
+  })
   const slow = await stuck(running)
   const publisher = await running.open()
   const block = `PUB flood 10000\r\n${'x'.repeat(10_000)}\r\n`
@@ -178,6 +182,21 @@ test('a publisher is held back while its subscriber is behind, and nothing is lo
     2000 * (10_000 + 'MSG flood 1 10000\r\n\r\n'.length),
   )
   await Promise.all([slow.close(), publisher.close()])
+  await running.server.close()
+})
+
+test('a publisher is not held for long by a subscriber that is stuck', async () => {
+  const running = await start({ congestedBytes: 100_000, holdMaxMs: 10, stuckAfterMs: 10 })
+  const slow = await stuck(running)
+  const publisher = await running.open()
+  const block = `PUB flood 10000\r\n${'x'.repeat(10_000)}\r\n`
+  const began = performance.now()
+  // 20 MB: held for 10 ms at each chunk of 64 KiB they would take three seconds.
+  for (let i = 0; i < 2000; i++) publisher.send(block)
+  await publisher.untilPong()
+  assert.ok(performance.now() - began < 2500)
+  slow.socket.destroy()
+  await publisher.close()
   await running.server.close()
 })
 
