@@ -328,6 +328,24 @@ test('a deleted stream is closed before its data goes, and its name is free only
   assert.deepEqual([...host.open_], [['/streams/foo/0', 3]])
 })
 
+test('another incarnation under a running name replaces it, deletion seen or not', async () => {
+  const { state, host, reconciler, create } = scenario()
+  await reconciler.start([])
+  create('foo')
+  await settle()
+  // As after a snapshot that holds the deletion and the new stream in one.
+  const foo = state.streams.get('foo')
+  assert.ok(foo)
+  state.putStream({ ...foo, incarnation: 8 })
+  reconciler.applied({ kind: 'applied', index: 9, streams: ['foo'] })
+  assert.deepEqual(await reconciler.settled('foo', 0), { kind: 'running' })
+  assert.deepEqual(host.calls.slice(-3), [
+    'close foo@1/0 leader',
+    'claim foo@8',
+    'open foo@8/0 leader',
+  ])
+})
+
 test('a stream deleted while it opens is closed and removed', async () => {
   const { host, reconciler, create, remove } = scenario()
   await reconciler.start([])
