@@ -64,7 +64,7 @@ export class GrpcServer {
   readonly #methods: ReadonlyMap<string, Method>
   readonly #services: ReadonlySet<string>
   readonly #options: GrpcServerOptions
-  readonly #limits: GrpcLimits
+  #limits: GrpcLimits
   readonly #budget: MemoryBudget
   readonly #sockets = new Set<Socket>()
   readonly #perAddress = new Map<string, number>()
@@ -83,6 +83,11 @@ export class GrpcServer {
     this.#services = new Set([...this.#methods.keys()].map(serviceOf))
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
     this.#budget = new MemoryBudget(this.#limits.maxBufferedBytes)
+  }
+
+  /** New limits hold for connections and calls that begin from now on. */
+  setLimits(limits: Partial<GrpcLimits>): void {
+    this.#limits = { ...this.#limits, ...limits }
   }
 
   get stats(): GrpcServerStats {

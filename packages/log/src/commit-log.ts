@@ -8,7 +8,7 @@ import type { EpochEnd, EpochStart } from './leader-epochs.ts'
 import { LogCore, type LogState } from './log-core.ts'
 import { earliestOffsetFrom, latestOffsetUntil } from './lookup.ts'
 import { openLog } from './open.ts'
-import type { CommitLogOptions } from './options.ts'
+import type { CommitLogOptions, RetentionPolicy } from './options.ts'
 import { LogReader, type ReaderOptions } from './reader.ts'
 import { applyRetention } from './retention.ts'
 import { ReverseReader, type ReverseReaderOptions } from './reverse-reader.ts'
@@ -229,6 +229,11 @@ export class CommitLog {
       await flushIndex(core, core.active)
       await writeHighWatermark(core)
     })
+  }
+
+  /** What may be removed from now on; the next `clean` acts on it. */
+  setRetention(retention: Partial<RetentionPolicy>): void {
+    this.#core.options = { ...this.#core.options, retention }
   }
 
   /** Refuses or takes appends. Readers of a readonly log end at its newest committed record. */

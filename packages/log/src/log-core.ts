@@ -30,7 +30,7 @@ export interface LogListener {
 export class LogCore {
   readonly disk: Disk
   readonly directory: string
-  readonly options: CommitLogOptions
+  options: CommitLogOptions
   readonly files: FileCache
   readonly tail: LogTail
   readonly segmentMaxBytes: number
@@ -77,6 +77,11 @@ export class LogCore {
   /** The offset before the next one; not necessarily that of a record that is still there. */
   get newestOffset(): Offset {
     return this.active.nextOffset - 1
+  }
+
+  /** Where the log begins; the records right after may have been compacted away. */
+  get startOffset(): Offset {
+    return this.segments[0]?.baseOffset ?? 0
   }
 
   get oldestOffset(): Offset {

@@ -2,9 +2,10 @@
 /** The process: configuration, signals, exit codes. */
 import { readFileSync } from 'node:fs'
 import { formatHostPort } from './config/addresses.ts'
+import type { Config } from './config/config.ts'
 import { ConfigError } from './config/config-error.ts'
 import { loadConfig, type LoadResult } from './config/load.ts'
-import { diffForReload } from './config/reload.ts'
+import { diffForReload, reloadedConfig } from './config/reload.ts'
 import type { Logger } from './logging/logger.ts'
 import { createLogger, type ServerLogger } from './logging/server-logger.ts'
 import { startServer, type LiftbridgeServer } from './server.ts'
@@ -42,7 +43,13 @@ async function main(): Promise<void> {
     giveUp.abort()
     await server?.stop()
   })
-  process.on('SIGHUP', () => reload(loaded, log))
+  let running = loaded.config
+  process.on('SIGHUP', () => {
+    const config = reload(running, log)
+    if (!config) return
+    running = config
+    server?.reload(config)
+  })
   try {
     const key = process.env['LIFTBRIDGE_ENCRYPTION_KEY']
     server = await startServer(
@@ -95,20 +102,28 @@ function onTermination(logger: Logger, stop: () => Promise<void>): void {
   process.on('SIGINT', () => onSignal('SIGINT'))
 }
 
-/** SIGHUP: takes over what can change at run time, and says what cannot. */
-function reload(running: Loaded, log: ServerLogger): void {
+/**
+ * SIGHUP: the configuration to go on with, which has taken over what can change at run time; says
+ * what cannot. Undefined when the new one is no good: the running one stays.
+ */
+function reload(running: Config, log: ServerLogger): Config | undefined {
   const { logger } = log
   try {
     const loaded = load()
-    if (loaded.kind !== 'config') return
-    const { applied, needsRestart } = diffForReload(running.config, loaded.config)
-    log.setLevel(loaded.config.logging.level)
-    logger.info('configuration reloaded', {
-      applied: applied.join(', ') || 'nothing changed',
-      ...(needsRestart.length > 0 ? { needsRestart: needsRestart.join(', ') } : {}),
-    })
+    if (loaded.kind !== 'config') return undefined
+    const { applied, needsRestart } = diffForReload(running, loaded.config)
+    const config = reloadedConfig(running, loaded.config)
+    log.setLevel(config.logging.level)
+    logger.info('configuration reloaded', { applied: applied.join(', ') || 'nothing changed' })
+    if (needsRestart.length > 0) {
+      logger.warn('these settings changed too, but take a restart', {
+        settings: needsRestart.join(', '),
+      })
+    }
+    return config
   } catch (error) {
     logger.error(`configuration not reloaded, the running one stays: ${textOf(error)}`)
+    return undefined
   }
 }
 

@@ -15,7 +15,7 @@ const CLEAN_LOOK_MS = 1_000
 
 export class Maintenance {
   readonly #options: {
-    readonly config: Config
+    readonly config: () => Config
     readonly partitions: Partitions
     readonly clock: Clock
     readonly logger: Logger
@@ -24,7 +24,7 @@ export class Maintenance {
   #stopped = false
 
   constructor(options: {
-    readonly config: Config
+    readonly config: () => Config
     readonly partitions: Partitions
     readonly clock: Clock
     readonly logger: Logger
@@ -33,12 +33,21 @@ export class Maintenance {
   }
 
   start(): void {
-    const { sync } = this.#options.config.streams
-    if (sync.policy === 'interval') {
-      this.#every(Math.max(1, sync.intervalMs), () => this.#syncAll())
+    const sync = (): Config['streams']['sync'] => this.#options.config().streams.sync
+    if (sync().policy === 'interval') {
+      this.#every(
+        () => Math.max(1, sync().intervalMs),
+        () => this.#syncAll(),
+      )
     }
-    this.#every(CLEAN_LOOK_MS, () => this.#cleanDue())
-    this.#every(CHECKPOINT_INTERVAL_MS, () => this.#checkpointAll())
+    this.#every(
+      () => CLEAN_LOOK_MS,
+      () => this.#cleanDue(),
+    )
+    this.#every(
+      () => CHECKPOINT_INTERVAL_MS,
+      () => this.#checkpointAll(),
+    )
   }
 
   stop(): void {
@@ -47,12 +56,12 @@ export class Maintenance {
     this.#timers.clear()
   }
 
-  /** Runs `work`, and again `ms` after it has finished. */
-  #every(ms: number, work: () => Promise<void>): void {
+  /** Runs `work`, and again a pause after it has finished. */
+  #every(pauseMs: () => number, work: () => Promise<void>): void {
     if (this.#stopped) return
-    const timer = this.#options.clock.after(ms, () => {
+    const timer = this.#options.clock.after(pauseMs(), () => {
       this.#timers.delete(timer)
-      void work().finally(() => this.#every(ms, work))
+      void work().finally(() => this.#every(pauseMs, work))
     })
     this.#timers.add(timer)
   }

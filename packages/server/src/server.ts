@@ -7,7 +7,7 @@
  * finish what they accepted and sync it, metadata, NATS, data directory.
  */
 import { readFileSync } from 'node:fs'
-import { GrpcServer, HealthService, ServingStatus } from '@liftbridge/grpc'
+import { GrpcServer, HealthService, ServingStatus, type GrpcLimits } from '@liftbridge/grpc'
 import { FileCache, TailCache, type Disk } from '@liftbridge/log'
 import type { StreamDefaults } from '@liftbridge/metadata'
 import { ClusterSubjects } from '@liftbridge/wire'
@@ -59,6 +59,11 @@ export interface LiftbridgeServer {
   readonly address: HostPort
   /** URL of the embedded NATS; undefined when NATS runs elsewhere. */
   readonly natsUrl: string | undefined
+  /**
+   * Takes over what can change while the server runs: batching, limits, retention and syncs.
+   * `config` comes from `reloadedConfig`.
+   */
+  reload(config: Config): void
   /** Finishes what is in flight, makes it durable, and closes everything. Idempotent. */
   stop(): Promise<void>
 }
@@ -86,7 +91,7 @@ const STOP_ORDER = ['api', 'partitions', 'metadata', 'nats', 'port', 'data direc
 type Part = (typeof STOP_ORDER)[number]
 
 class Server implements LiftbridgeServer {
-  readonly #config: Config
+  #config: Config
   readonly #logger: Logger
   readonly #options: ServerOptions
   readonly #clock: Clock = createSystemClock()
@@ -98,6 +103,8 @@ class Server implements LiftbridgeServer {
   #context: ApiContext | undefined
   #nats: NatsConnections | undefined
   #reconciler: Reconciler | undefined
+  #partitions: Partitions | undefined
+  #grpc: GrpcServer | undefined
   #metadata: Metadata | undefined
   #directory: DataDirectory | undefined
   #address: HostPort
@@ -145,6 +152,12 @@ class Server implements LiftbridgeServer {
     this.#health.set(API_SERVICE, ServingStatus.SERVING)
   }
 
+  reload(config: Config): void {
+    this.#config = config
+    this.#grpc?.setLimits(grpcLimits(config))
+    this.#partitions?.reconfigure()
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()
     return this.#stopped
@@ -189,15 +202,12 @@ class Server implements LiftbridgeServer {
     const portTls = readTls(tls)
     const grpc = new GrpcServer({
       methods: { ...apiMethods(() => this.#context), ...this.#health.methods },
-      limits: {
-        maxMessageBytes: limits.messageMaxBytes,
-        maxConnections: limits.connectionsMax,
-        maxConcurrentStreams: limits.streamsPerConnection,
-      },
+      limits: grpcLimits(this.#config),
       onError: (error, path) => this.#logger.error('api: a handler failed', { path, error }),
       onCut: (reason, address) =>
         this.#logger.limited('grpc-cut', 'debug', 'api: connection cut', { reason, address }),
     })
+    this.#grpc = grpc
     const port = new Port({
       host: bind.host,
       port: bind.port,
@@ -239,9 +249,9 @@ class Server implements LiftbridgeServer {
     const { namespace } = this.#config.clustering
     const natsAcks = new NatsAcks({ bus: nats.publishes, namespace, logger: this.#logger })
     const router = new SubjectRouter({ ...nats, natsAcks })
-    const defaults = streamDefaults(this.#config)
+    const defaults = (): StreamDefaults => streamDefaults(this.#config)
     const partitions = new Partitions({
-      config: this.#config,
+      config: () => this.#config,
       defaults,
       disk: this.#disk,
       files: new FileCache(this.#disk, { maxOpen: LOG_FILES_MAX }),
@@ -254,6 +264,7 @@ class Server implements LiftbridgeServer {
       onFenced: (stream, partition, reason) => reconciler.fenced(stream, partition, reason),
     })
     const report = logReconciler(this.#logger)
+    this.#partitions = partitions
     const reconciler = new Reconciler({
       serverId: this.serverId,
       state: metadata.state,
@@ -269,7 +280,7 @@ class Server implements LiftbridgeServer {
     this.#reconciler = reconciler
     metadata.onApplied((outcome) => reconciler.applied(outcome))
     const maintenance = new Maintenance({
-      config: this.#config,
+      config: () => this.#config,
       partitions,
       clock: this.#clock,
       logger: this.#logger,
@@ -290,10 +301,9 @@ class Server implements LiftbridgeServer {
     readonly router: SubjectRouter
     readonly partitions: Partitions
     readonly natsAcks: NatsAcks
-    readonly defaults: StreamDefaults
+    readonly defaults: () => StreamDefaults
   }): ApiContext {
     return {
-      config: this.#config,
       serverId: this.serverId,
       clock: this.#clock,
       random: this.#random,
@@ -347,6 +357,14 @@ class Server implements LiftbridgeServer {
         detail: this.#stopping.signal.aborted ? 'shutting down' : '',
       },
     ]
+  }
+}
+
+function grpcLimits({ limits }: Config): Partial<GrpcLimits> {
+  return {
+    maxMessageBytes: limits.messageMaxBytes,
+    maxConnections: limits.connectionsMax,
+    maxConcurrentStreams: limits.streamsPerConnection,
   }
 }
 

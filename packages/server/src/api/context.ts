@@ -3,7 +3,6 @@ import type { StreamDefaults } from '@liftbridge/metadata'
 import type { ClusterSubjects } from '@liftbridge/wire'
 import type { Bus } from '../bus.ts'
 import type { Clock, Random } from '../clock.ts'
-import type { Config } from '../config/config.ts'
 import type { HostPort } from '../config/addresses.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -12,13 +11,12 @@ import type { Partition } from '../partition/partition.ts'
 import type { SubjectRouter } from '../partition/subject-router.ts'
 
 export type ApiContext = {
-  readonly config: Config
   readonly serverId: string
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
   readonly metadata: Metadata
-  readonly streamDefaults: StreamDefaults
+  readonly streamDefaults: () => StreamDefaults
   readonly partitions: RunningPartitions
   readonly router: SubjectRouter
   /** The connection for whatever must come back to this server. */

@@ -28,13 +28,13 @@ export async function createStream(context: ApiContext, bytes: Uint8Array): Prom
   const parsed = parseCreateStream(request, { namespace, limits: LIMITS })
   if (parsed.kind === 'rejected') throw rejection(parsed)
   const { stream } = parsed
-  if (stream.config.encryption ?? context.streamDefaults.encryption) {
+  if (stream.config.encryption ?? context.streamDefaults().encryption) {
     const reason = masterKeyProblem(context.masterKey)
     if (reason !== undefined) throw new LiftbridgeError('encryption.precondition', { reason })
   }
   const planned = planCreateStream(context.metadata.state, stream, {
     servers: [{ id: context.serverId, alive: true }],
-    defaults: context.streamDefaults,
+    defaults: context.streamDefaults(),
     limits: LIMITS,
     nowNs: context.clock.wallNs(),
   })

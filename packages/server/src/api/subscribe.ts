@@ -57,7 +57,7 @@ export async function subscribe(
     else await readUp(subscription)
     if (context.stopping.aborted) throw new LiftbridgeError('server.stopping')
   } catch (error) {
-    throw asClientError(partition, error)
+    throw asClientError(context, partition, error)
   } finally {
     reader?.close()
     partition.subscribers--
@@ -214,7 +214,14 @@ function decode(request: Uint8Array): api.SubscribeRequest {
   }
 }
 
-function asClientError(partition: Partition, error: unknown): unknown {
+function asClientError(context: ApiContext, partition: Partition, error: unknown): unknown {
+  // A deletion closes the log like a pause does; the metadata tells which it was.
+  const closed = error instanceof LiftbridgeError && error.code === 'subscribe.paused'
+  if (closed && context.stopping.aborted) return new LiftbridgeError('server.stopping')
+  const stream = context.metadata.state.streams.get(partition.stream)
+  if (closed && stream?.incarnation !== partition.incarnation) {
+    return new LiftbridgeError('subscribe.deleted')
+  }
   if (!(error instanceof CorruptSegmentError)) return error
   const values = { stream: partition.stream, partition: partition.id, reason: error.message }
   return new LiftbridgeError('subscribe.corrupt', values, { cause: error })

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { Backoff } from './backoff.ts'
+import { Backoff, LONGEST_PAUSE_MS } from './backoff.ts'
 import type { WantedPartition } from './partition-host.ts'
 
 /** What a slot is told to bring about. */
@@ -48,7 +48,9 @@ interface PlannedStep {
  */
 export class PartitionSlot {
   readonly #owner: SlotOwner
+  readonly #clock: Clock
   readonly #backoff: Backoff
+  #openedAtMs = 0
   #running: WantedPartition | undefined
   #inFlight: PlannedStep | undefined
   #busy = false
@@ -60,6 +62,7 @@ export class PartitionSlot {
 
   constructor(owner: SlotOwner, clock: Clock) {
     this.#owner = owner
+    this.#clock = clock
     this.#backoff = new Backoff(clock)
   }
 
@@ -102,7 +105,9 @@ export class PartitionSlot {
    * stands as the failure meanwhile.
    */
   restart(reason: string): void {
-    if (this.#running === undefined || this.#restart !== undefined) return
+    if (this.#restart !== undefined) return
+    // It may fail in the very turn in which its opening succeeds.
+    if (this.#running === undefined && this.#inFlight?.step !== 'open') return
     this.#restart = reason
     this.wake()
   }
@@ -138,6 +143,8 @@ export class PartitionSlot {
       try {
         await this.#owner.carryOut(planned.step, planned.wanted)
       } catch (error) {
+        // A failed opening left nothing running that could be restarted.
+        if (planned.step === 'open') this.#restart = undefined
         this.#rest(() => this.#fail(planned, error))
         return
       }
@@ -145,22 +152,29 @@ export class PartitionSlot {
       this.#running = planned.step === 'close' ? undefined : planned.wanted
       if (this.#failure !== undefined) this.#owner.recovered()
       this.#failure = undefined
-      this.#backoff.reset()
-      if (planned.step === 'close') this.#owner.rested()
-      const restart = this.#restart
-      if (planned.step === 'close' && restart !== undefined) {
-        this.#restart = undefined
-        const next = this.#plan()
-        if (next !== undefined) {
-          this.#rest(() => this.#fail(next, new Error(restart)))
-          return
-        }
-      }
+      this.#backoff.interrupt()
+      if (planned.step === 'open') this.#openedAtMs = this.#clock.monotonicMs()
+      if (planned.step !== 'close') continue
+      this.#owner.rested()
+      if (this.#failRestart()) return
     }
     this.#rest(() => {
       this.#failure = undefined
-      this.#backoff.reset()
+      this.#backoff.interrupt()
     })
+  }
+
+  /** After the closing half of a restart: pauses before the other half, if it is still wanted. */
+  #failRestart(): boolean {
+    const reason = this.#restart
+    this.#restart = undefined
+    const next = this.#plan()
+    if (reason === undefined || next === undefined) return false
+    // What opens well and fails soon, over and over, is tried less and less often.
+    const ranMs = this.#clock.monotonicMs() - this.#openedAtMs
+    if (ranMs >= LONGEST_PAUSE_MS) this.#backoff.reset()
+    this.#rest(() => this.#fail(next, new Error(reason)))
+    return true
   }
 
   #want(): Want {

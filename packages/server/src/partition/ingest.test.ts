@@ -20,6 +20,7 @@ import { createSystemClock } from '../adapters/system-clock.ts'
 import { silentLogger } from '../logging/logger.ts'
 import type { AckSink, AckSource } from './ack.ts'
 import { arrivalAt } from './arrival.ts'
+import { IngestBudget } from './ingest-budget.ts'
 import { Partition, type PartitionSettings } from './partition.ts'
 
 type Answer = { readonly id: string; readonly offset: number; readonly error: number }
@@ -60,6 +61,7 @@ async function openPartition(
   })
   const partition = new Partition({
     stream: 'orders',
+    incarnation: 1,
     partition: 0,
     streamSubject: 'orders',
     subject: 'orders',
@@ -67,6 +69,7 @@ async function openPartition(
     leaderEpoch: 1,
     log,
     cipher: undefined,
+    budget: new IngestBudget(10_000_000),
     clock: createSystemClock(),
     logger: silentLogger,
     onFenced: () => undefined,
@@ -76,8 +79,7 @@ async function openPartition(
       minIsr: 1,
       optimisticConcurrency: false,
       maxRecordBytes: 1_048_576,
-      batchMaxMessages: 8,
-      batchMaxTimeMs: 0,
+      batch: { maxMessages: 8, maxTimeMs: 0 },
       queueMaxMessages: 10_000,
       queueMaxBytes: 1_000_000,
       ...settings,
@@ -125,7 +127,7 @@ test('every message is stored once, in the order of arrival, and answered by its
   for (let index = 0; index < 100; index++) {
     const value = `v${index}`
     sent.push(value)
-    const ackPolicy = index % 3
+    const ackPolicy: api.AckPolicy = index % 3
     publish({ value: Buffer.from(value), correlationId: value, ackPolicy }, sink)
   }
   partition.kick()

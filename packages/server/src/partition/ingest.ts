@@ -25,7 +25,15 @@ import type { AckDispatcher } from './ack-dispatcher.ts'
 import { ARRIVAL_HEADERS, type Arrival } from './arrival.ts'
 import type { ValueCipher } from './encryption.ts'
 import { IngestBatch } from './ingest-batch.ts'
+import type { IngestBudget } from './ingest-budget.ts'
 import { headersProblem, StoredHeaders } from './stored-headers.ts'
+
+/** May change while the server runs. */
+export type BatchLimits = {
+  readonly maxMessages: number
+  /** How long an incomplete batch may wait for more messages; 0 appends what there is. */
+  readonly maxTimeMs: number
+}
 
 export type IngestOptions = {
   readonly source: AckSource
@@ -33,12 +41,12 @@ export type IngestOptions = {
   readonly leaderEpoch: number
   /** Largest stored record, frame and headers included; a larger one is refused [LB 7.A7]. */
   readonly maxRecordBytes: number
-  readonly batchMaxMessages: number
-  /** How long an incomplete batch may wait for more messages; 0 appends what there is. */
-  readonly batchMaxTimeMs: number
+  readonly batch: BatchLimits
   /** Bounds of what is accepted and not yet written; beyond them messages are refused. */
   readonly queueMaxMessages: number
   readonly queueMaxBytes: number
+  /** Shared by all partitions. */
+  readonly budget: IngestBudget
   /** Checks expected offsets. */
   readonly optimisticConcurrency: boolean
   readonly cipher: ValueCipher | undefined
@@ -67,9 +75,13 @@ export class Ingest {
   #pendingMessages = 0
   #pendingBytes = 0
   #drained: (() => void)[] = []
+  #batch: BatchLimits
+  /** Wakes those who wait for room when other partitions made it. */
+  readonly #onRelief = (): void => this.#wake()
 
   constructor(options: IngestOptions) {
     this.#options = options
+    this.#batch = options.batch
     this.#open = new IngestBatch(options.maxRecordBytes)
   }
 
@@ -77,13 +89,15 @@ export class Ingest {
   get congested(): boolean {
     return (
       this.#pendingMessages * 2 > this.#options.queueMaxMessages ||
-      this.#pendingBytes * 2 > this.#options.queueMaxBytes
+      this.#pendingBytes * 2 > this.#options.queueMaxBytes ||
+      this.#options.budget.congested
     )
   }
 
   /** Resolves when there is room again, or when nothing will be taken any more. */
   drained(): Promise<void> {
     if (!this.congested || this.#stopped) return Promise.resolve()
+    if (this.#options.budget.congested) this.#options.budget.whenRelieved(this.#onRelief)
     return new Promise((resolve) => this.#drained.push(resolve))
   }
 
@@ -104,13 +118,13 @@ export class Ingest {
     }
     this.#open.note(publish, arrival, sink)
     this.#pendingMessages++
-    if (this.#open.count >= this.#options.batchMaxMessages) this.#seal()
+    if (this.#open.count >= this.#batch.maxMessages) this.#seal()
   }
 
   /** Starts writing what was accepted, unless a write is under way already. */
   kick(): void {
     if (this.#running || this.#pendingMessages === 0) return
-    if (this.#sealed.length === 0 && this.#options.batchMaxTimeMs > 0) {
+    if (this.#sealed.length === 0 && this.#batch.maxTimeMs > 0) {
       this.#linger()
       return
     }
@@ -127,6 +141,11 @@ export class Ingest {
       if (!this.#running && this.#pendingMessages > 0) this.#startNow()
     }
     this.#stopped = true
+  }
+
+  /** New limits hold from the next batch on. */
+  setBatch(batch: BatchLimits): void {
+    this.#batch = batch
   }
 
   /** Takes back a batch whose records are all answered. */
@@ -150,7 +169,8 @@ export class Ingest {
   #isFull(): boolean {
     return (
       this.#pendingMessages >= this.#options.queueMaxMessages ||
-      this.#pendingBytes >= this.#options.queueMaxBytes
+      this.#pendingBytes >= this.#options.queueMaxBytes ||
+      this.#options.budget.full
     )
   }
 
@@ -167,13 +187,15 @@ export class Ingest {
     if (problem === 'batch-full') {
       this.#seal()
       problem = this.#open.records.add(source)
-      if (problem === undefined) {
-        this.#pendingBytes += this.#open.byteLength
-        return ACK_OK
-      }
+      if (problem === undefined) return this.#reserve(this.#open.byteLength)
     }
     if (problem !== undefined) return problem === 'too-large' ? ACK_TOO_LARGE : ACK_UNKNOWN
-    this.#pendingBytes += this.#open.byteLength - before
+    return this.#reserve(this.#open.byteLength - before)
+  }
+
+  #reserve(bytes: number): AckError {
+    this.#pendingBytes += bytes
+    this.#options.budget.take(bytes)
     return ACK_OK
   }
 
@@ -211,7 +233,7 @@ export class Ingest {
   #linger(): void {
     if (this.#lingering) return
     this.#lingering = true
-    this.#options.clock.after(this.#options.batchMaxTimeMs, () => {
+    this.#options.clock.after(this.#batch.maxTimeMs, () => {
       if (!this.#lingering) return
       this.#lingering = false
       this.#startNow()
@@ -284,6 +306,7 @@ export class Ingest {
   #release(messages: number, bytes: number): void {
     this.#pendingMessages -= messages
     this.#pendingBytes -= bytes
+    this.#options.budget.give(bytes)
   }
 
   #wake(): void {

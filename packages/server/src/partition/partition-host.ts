@@ -8,6 +8,7 @@ import {
   type Disk,
   type FileCache,
   type LogProblem,
+  type RetentionPolicy,
   type TailCache,
 } from '@liftbridge/log'
 import { effectiveConfig, type EffectiveConfig, type StreamDefaults } from '@liftbridge/metadata'
@@ -17,17 +18,21 @@ import type { Config } from '../config/config.ts'
 import {
   INGEST_QUEUE_MAX_BYTES,
   INGEST_QUEUE_MAX_MESSAGES,
+  INGEST_TOTAL_MAX_BYTES,
   REPLICATION_OVERHEAD_BYTES,
 } from '../config/limits.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { PartitionHost, WantedPartition } from '../metadata/partition-host.ts'
 import { masterKeyProblem, ValueCipher } from './encryption.ts'
+import type { BatchLimits } from './ingest.ts'
+import { IngestBudget } from './ingest-budget.ts'
 import { Partition } from './partition.ts'
 import type { SubjectRouter } from './subject-router.ts'
 
 export type HostOptions = {
-  readonly config: Config
-  readonly defaults: StreamDefaults
+  /** May change while the server runs, with what is inherited from it. */
+  readonly config: () => Config
+  readonly defaults: () => StreamDefaults
   readonly disk: Disk
   readonly files: FileCache
   readonly tails: TailCache
@@ -44,7 +49,7 @@ export type HostOptions = {
 type Running = {
   readonly wanted: WantedPartition
   readonly partition: Partition
-  readonly effective: EffectiveConfig
+  effective: EffectiveConfig
   readonly unlisten: () => void
   /** When the log is cleaned next, on the monotonic clock. */
   nextCleanMs: number
@@ -53,6 +58,7 @@ type Running = {
 export class Partitions implements PartitionHost {
   readonly #options: HostOptions
   readonly #running = new Map<string, Map<number, Running>>()
+  readonly #budget = new IngestBudget(INGEST_TOTAL_MAX_BYTES)
 
   constructor(options: HostOptions) {
     this.#options = options
@@ -82,7 +88,7 @@ export class Partitions implements PartitionHost {
 
   async open(wanted: WantedPartition): Promise<void> {
     const { stream, partition } = wanted
-    const effective = effectiveConfig(stream.config, this.#options.defaults)
+    const effective = effectiveConfig(stream.config, this.#options.defaults())
     const cipher = this.#cipherFor(effective)
     const log = await this.#openLog(wanted, effective)
     try {
@@ -125,6 +131,20 @@ export class Partitions implements PartitionHost {
     await running.partition.log.close()
   }
 
+  /** The configuration has changed: running partitions take over what they can. */
+  reconfigure(): void {
+    const config = this.#options.config()
+    const defaults = this.#options.defaults()
+    const settings = { batch: batchLimits(config), syncMaxMessages: config.streams.sync.messages }
+    for (const partitions of this.#running.values()) {
+      for (const running of partitions.values()) {
+        running.effective = effectiveConfig(running.wanted.stream.config, defaults)
+        running.partition.log.setRetention(retentionOf(running.effective))
+        running.partition.reconfigure(settings)
+      }
+    }
+  }
+
   #cipherFor(effective: EffectiveConfig): ValueCipher | undefined {
     if (!effective.encryption) return undefined
     const { masterKey } = this.#options
@@ -145,11 +165,7 @@ export class Partitions implements PartitionHost {
       directory: wanted.directory,
       segmentMaxBytes: effective.segmentMaxBytes,
       segmentMaxAgeMs: effective.segmentMaxAgeMs,
-      retention: {
-        maxBytes: effective.retentionMaxBytes,
-        maxMessages: effective.retentionMaxMessages,
-        maxAgeMs: effective.retentionMaxAgeMs,
-      },
+      retention: retentionOf(effective),
       compact: effective.compactEnabled,
       onProblem: (problem) => reportProblem(logger.child(at), problem),
     })
@@ -163,11 +179,13 @@ export class Partitions implements PartitionHost {
       readonly log: CommitLog
     },
   ): Partition {
-    const { config, clock, logger, natsMaxPayloadBytes } = this.#options
+    const { clock, logger, natsMaxPayloadBytes } = this.#options
+    const config = this.#options.config()
     const { stream, partition } = wanted
     const largest = Math.min(config.clustering.replicationMaxBytes, natsMaxPayloadBytes())
     return new Partition({
       stream: stream.name,
+      incarnation: stream.incarnation,
       partition: partition.id,
       streamSubject: stream.subject,
       subject: partitionSubject(stream.subject, partition.id),
@@ -175,6 +193,7 @@ export class Partitions implements PartitionHost {
       leaderEpoch: partition.leaderEpoch,
       log: parts.log,
       cipher: parts.cipher,
+      budget: this.#budget,
       clock,
       logger,
       onFenced: (reason) => this.#options.onFenced(stream.name, partition.id, reason),
@@ -184,8 +203,7 @@ export class Partitions implements PartitionHost {
         minIsr: parts.effective.minIsr,
         optimisticConcurrency: parts.effective.optimisticConcurrencyControl,
         maxRecordBytes: largest - REPLICATION_OVERHEAD_BYTES,
-        batchMaxMessages: Math.max(1, config.batch.maxMessages),
-        batchMaxTimeMs: config.batch.maxTimeMs,
+        batch: batchLimits(config),
         queueMaxMessages: INGEST_QUEUE_MAX_MESSAGES,
         queueMaxBytes: INGEST_QUEUE_MAX_BYTES,
       },
@@ -207,6 +225,19 @@ export class Partitions implements PartitionHost {
     const partitions = this.#running.get(wanted.stream.name)
     partitions?.delete(wanted.partition.id)
     if (partitions?.size === 0) this.#running.delete(wanted.stream.name)
+  }
+}
+
+/** 0 and 1 both mean that every message is written alone. */
+function batchLimits({ batch }: Config): BatchLimits {
+  return { maxMessages: Math.max(1, batch.maxMessages), maxTimeMs: batch.maxTimeMs }
+}
+
+function retentionOf(effective: EffectiveConfig): RetentionPolicy {
+  return {
+    maxBytes: effective.retentionMaxBytes,
+    maxMessages: effective.retentionMaxMessages,
+    maxAgeMs: effective.retentionMaxAgeMs,
   }
 }
 

@@ -16,12 +16,15 @@ import { AckDispatcher } from './ack-dispatcher.ts'
 import type { Arrival } from './arrival.ts'
 import type { ValueCipher } from './encryption.ts'
 import { GroupReaders } from './group-readers.ts'
-import { Ingest } from './ingest.ts'
+import { Ingest, type BatchLimits } from './ingest.ts'
 import type { IngestBatch } from './ingest-batch.ts'
+import type { IngestBudget } from './ingest-budget.ts'
 import type { Listener } from './subject-router.ts'
 
 export type PartitionOptions = {
   readonly stream: string
+  /** Tells a stream from an earlier one of its name. */
+  readonly incarnation: number
   readonly partition: number
   /** Subject of the stream. */
   readonly streamSubject: string
@@ -32,6 +35,7 @@ export type PartitionOptions = {
   readonly log: CommitLog
   readonly settings: PartitionSettings
   readonly cipher: ValueCipher | undefined
+  readonly budget: IngestBudget
   readonly clock: Clock
   readonly logger: Logger
   /** The log cannot go on; the host closes the partition and opens it again later. */
@@ -45,14 +49,14 @@ export type PartitionSettings = {
   readonly minIsr: number
   readonly optimisticConcurrency: boolean
   readonly maxRecordBytes: number
-  readonly batchMaxMessages: number
-  readonly batchMaxTimeMs: number
+  readonly batch: BatchLimits
   readonly queueMaxMessages: number
   readonly queueMaxBytes: number
 }
 
 export class Partition implements Listener {
   readonly stream: string
+  readonly incarnation: number
   readonly id: number
   readonly streamSubject: string
   readonly subject: string
@@ -71,6 +75,7 @@ export class Partition implements Listener {
   readonly #leader: PartitionLeader
   readonly #acks: AckDispatcher
   readonly #ingest: Ingest
+  #syncMaxMessages: number
   #syncing = false
   #syncWanted = false
   #fenced = false
@@ -78,6 +83,7 @@ export class Partition implements Listener {
   constructor(options: PartitionOptions) {
     const { settings, log, clock } = options
     this.stream = options.stream
+    this.incarnation = options.incarnation
     this.id = options.partition
     this.streamSubject = options.streamSubject
     this.subject = options.subject
@@ -87,6 +93,7 @@ export class Partition implements Listener {
     this.cipher = options.cipher
     this.optimisticConcurrency = settings.optimisticConcurrency
     this.#options = options
+    this.#syncMaxMessages = settings.syncMaxMessages
     this.#leader = new PartitionLeader({
       syncPolicy: settings.syncPolicy,
       minIsr: settings.minIsr,
@@ -106,8 +113,8 @@ export class Partition implements Listener {
       log,
       leaderEpoch: options.leaderEpoch,
       maxRecordBytes: settings.maxRecordBytes,
-      batchMaxMessages: settings.batchMaxMessages,
-      batchMaxTimeMs: settings.batchMaxTimeMs,
+      batch: settings.batch,
+      budget: options.budget,
       queueMaxMessages: settings.queueMaxMessages,
       queueMaxBytes: settings.queueMaxBytes,
       optimisticConcurrency: settings.optimisticConcurrency,
@@ -151,6 +158,12 @@ export class Partition implements Listener {
     this.#ingest.kick()
   }
 
+  /** Takes over settings that may change while the partition runs. */
+  reconfigure(settings: { readonly batch: BatchLimits; readonly syncMaxMessages: number }): void {
+    this.#ingest.setBatch(settings.batch)
+    this.#syncMaxMessages = settings.syncMaxMessages
+  }
+
   /** Makes what is written durable, unless it is already; called on every tick of `streams.sync.interval`. */
   syncIfDirty(): void {
     if (this.log.syncedOffset < this.log.newestOffset) this.#requestSync()
@@ -180,7 +193,8 @@ export class Partition implements Listener {
         firstAllOffset: batch.firstAll < 0 ? -1 : batch.baseOffset + batch.firstAll,
       }),
     )
-    const { syncPolicy, syncMaxMessages } = this.#options.settings
+    const { syncPolicy } = this.#options.settings
+    const syncMaxMessages = this.#syncMaxMessages
     const unsynced = this.log.newestOffset - this.log.syncedOffset
     if (syncPolicy === 'interval' && syncMaxMessages > 0 && unsynced >= syncMaxMessages) {
       this.#requestSync()
