@@ -5,7 +5,7 @@ export const ACTIVITY_STREAM = '__activity'
 export const CURSORS_STREAM = '__cursors'
 
 /** Longest name of a load-balance group, consumer group or consumer, in bytes of UTF-8. */
-export const GROUP_NAME_MAX_BYTES = 255
+const GROUP_NAME_MAX_BYTES = 255
 
 /** Streams that only the servers create and delete. */
 export const isReservedStreamName = (name: string): boolean =>

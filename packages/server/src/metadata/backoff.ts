@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../clock.ts'
 
 /** The first pause after a failure; each further failure doubles it. */
-export const FIRST_PAUSE_MS = 100
+const FIRST_PAUSE_MS = 100
 /** A broken disk is tried again this often at most; an operator who repaired it waits no longer. */
 export const LONGEST_PAUSE_MS = 30_000
 

@@ -50,7 +50,8 @@ export class PartitionSlot {
   readonly #owner: SlotOwner
   readonly #clock: Clock
   readonly #backoff: Backoff
-  #openedAtMs = 0
+  /** When the first step after the last failure succeeded. */
+  #wellSinceMs: number | undefined
   #running: WantedPartition | undefined
   #inFlight: PlannedStep | undefined
   #busy = false
@@ -153,7 +154,7 @@ export class PartitionSlot {
       if (this.#failure !== undefined) this.#owner.recovered()
       this.#failure = undefined
       this.#backoff.interrupt()
-      if (planned.step === 'open') this.#openedAtMs = this.#clock.monotonicMs()
+      this.#wellSinceMs ??= this.#clock.monotonicMs()
       if (planned.step !== 'close') continue
       this.#owner.rested()
       if (this.#failRestart()) return
@@ -170,9 +171,6 @@ export class PartitionSlot {
     this.#restart = undefined
     const next = this.#plan()
     if (reason === undefined || next === undefined) return false
-    // What opens well and fails soon, over and over, is tried less and less often.
-    const ranMs = this.#clock.monotonicMs() - this.#openedAtMs
-    if (ranMs >= LONGEST_PAUSE_MS) this.#backoff.reset()
     this.#rest(() => this.#fail(next, new Error(reason)))
     return true
   }
@@ -197,6 +195,10 @@ export class PartitionSlot {
 
   #fail(planned: PlannedStep, error: unknown): void {
     this.#failure = { planned, reason: error instanceof Error ? error.message : String(error) }
+    // What opens well and fails soon, over and over, is tried less and less often.
+    const wellMs = this.#clock.monotonicMs() - (this.#wellSinceMs ?? Number.POSITIVE_INFINITY)
+    if (wellMs >= LONGEST_PAUSE_MS) this.#backoff.reset()
+    this.#wellSinceMs = undefined
     const attempt = this.#backoff.failures + 1
     const pauseMs = this.#stopped ? 0 : this.#backoff.failed(() => this.wake())
     this.#owner.failed({ step: planned.step, attempt, pauseMs, error })

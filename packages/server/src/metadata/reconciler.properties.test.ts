@@ -14,7 +14,10 @@ import type { StreamDataDirectories } from './stream-work.ts'
 
 /** One thing that happens: an operation, the end of the oldest call under way, or time. */
 type Event =
-  | { readonly kind: 'create' | 'delete' | 'pause' | 'resume' | 'lead'; readonly stream: string }
+  | {
+      readonly kind: 'create' | 'delete' | 'pause' | 'resume' | 'lead' | 'fence'
+      readonly stream: string
+    }
   | { readonly kind: 'finish'; readonly which: number; readonly fails: boolean }
   | { readonly kind: 'wait'; readonly ms: number }
 
@@ -27,6 +30,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
       'pause' as const,
       'resume' as const,
       'lead' as const,
+      'fence' as const,
     ),
     stream: names,
   }),
@@ -196,6 +200,7 @@ test('whatever happens in whatever order, what runs becomes what is wanted', asy
       for (const happening of events) {
         if (happening.kind === 'finish') world.finish(happening.which, happening.fails)
         else if (happening.kind === 'wait') world.advance(happening.ms)
+        else if (happening.kind === 'fence') reconciler.fenced(happening.stream, 1, 'scripted')
         else {
           const operation = operationOf(happening.kind, happening.stream, world.state)
           assert.ok(operation)
