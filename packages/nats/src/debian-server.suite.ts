@@ -10,8 +10,12 @@ export function findNatsServer(): string | undefined {
 }
 
 /** Starts it on a free port, or on `port`, and waits until it listens. */
-export async function startNatsServer(program: string, port: number = -1): Promise<NatsProcess> {
-  const child = spawn(program, ['-a', '127.0.0.1', '-p', String(port)], {
+export async function startNatsServer(
+  program: string,
+  port: number = -1,
+  args: readonly string[] = [],
+): Promise<NatsProcess> {
+  const child = spawn(program, ['-a', '127.0.0.1', '-p', String(port), ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let bound = 0

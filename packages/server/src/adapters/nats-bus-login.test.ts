@@ -29,7 +29,12 @@ async function withNats(
 async function assertWorks(
   options: Pick<NatsBusOptions, 'servers' | 'login' | 'tls'>,
 ): Promise<void> {
-  const bus = await connectNatsBus({ ...options, name: 'login', echo: true })
+  const bus = await connectNatsBus({
+    ...options,
+    name: 'login',
+    echo: true,
+    signal: AbortSignal.timeout(5000),
+  })
   const box = new Mailbox()
   bus.subscribe('works', box.handler)
   bus.publish('works', bytes('yes'))

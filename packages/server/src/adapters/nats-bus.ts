@@ -17,6 +17,7 @@ import {
 import { parseNatsServers, type NatsAddresses, type NatsLogin } from './nats-address.ts'
 import { asBusError, redactor } from './nats-errors.ts'
 import { FrameBatch } from './nats-frames.ts'
+import { tlsOptions, type NatsTls } from './nats-tls.ts'
 import { internalsOf, type NatsInternals, type NatsTransport } from './nats-internals.ts'
 
 export interface NatsBusOptions {
@@ -39,14 +40,7 @@ export interface NatsBusOptions {
   readonly signal?: AbortSignal
 }
 
-/** Paths of PEM files. */
-export interface NatsTls {
-  readonly caFile?: string
-  readonly certFile?: string
-  readonly keyFile?: string
-  /** True: TLS before the server's INFO. */
-  readonly handshakeFirst?: boolean
-}
+export type { NatsTls } from './nats-tls.ts'
 
 /**
  * Connects to an external NATS and waits, telling `onStatus` why, until there is one. Rejects with
@@ -327,7 +321,7 @@ function connectionOptions(
     noAsyncTraces: true,
     ...(login.kind === 'password' ? { user: login.user, pass: login.password } : {}),
     ...(login.kind === 'token' ? { token: login.token } : {}),
-    ...(tls === undefined ? {} : { tls }),
+    ...(tls === undefined ? {} : { tls: tlsOptions(tls, addresses.servers) }),
   }
 }
 
