@@ -91,7 +91,8 @@ export async function tailTorn(report: Report, random: Random): Promise<void> {
 
 /** Files that can be rebuilt from the log hold nonsense, or nothing, or are gone [T3]. */
 export async function indexZeroed(report: Report, random: Random): Promise<void> {
-  const isHint = (name: string): boolean => !name.endsWith('.log')
+  const hints = new Set(['leader-epoch-checkpoint', 'replication-offset-checkpoint'])
+  const isHint = (name: string): boolean => name.endsWith('.index') || hints.has(name)
   await damaged(report, 'every index zeroed', (dataDir) => {
     const files = streamFiles(dataDir, (name) => name.endsWith('.index'))
     if (files.length === 0) throw new Error(`no index files in ${dataDir}`)

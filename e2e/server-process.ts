@@ -20,6 +20,7 @@ export type ServerOptions = {
 }
 
 const READY_WITHIN_MS = 20_000
+const OUTPUT_SHOWN_CHARS = 3_000
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const mainProgram = join(root, 'packages/server/src/main.ts')
 
@@ -108,13 +109,13 @@ export class ServerProcess {
     const child = this.#running()
     const up = await until(() => {
       if (child.status !== undefined) {
-        throw new Error(`the server ended ${JSON.stringify(child.status)}:\n${child.output}`)
+        throw new Error(`the server ended ${JSON.stringify(child.status)}:\n${tailOf(child)}`)
       }
       return answersReady(this.port)
     }, timeoutMs)
     if (up) return
     await child.kill()
-    throw new Error(`the server is not ready after ${timeoutMs} ms; its output:\n${child.output}`)
+    throw new Error(`the server is not ready after ${timeoutMs} ms; its output:\n${tailOf(child)}`)
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -166,6 +167,11 @@ export class ServerProcess {
     writeFileSync(file, lines.join('') + lists)
     return file
   }
+}
+
+/** The end of what the process wrote: enough to see why, short enough to read. */
+function tailOf(child: Child): string {
+  return child.output.slice(-OUTPUT_SHOWN_CHARS)
 }
 
 function portOf(url: string): number {
