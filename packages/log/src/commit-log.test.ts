@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { CommitLog } from './commit-log.ts'
 import { RecordBatch } from './format/record-batch.ts'
 import { RecordView } from './format/record.ts'
-import { MemoryDisk } from './memory-disk.ts'
+import { MemoryDisk } from './memory-disk.suite.ts'
 import type { LogReader } from './reader.ts'
 
 const DIRECTORY = '/data/streams/foo/0'

@@ -10,14 +10,14 @@ import type { LogCore } from './log-core.ts'
 import type { Segment } from './segment.ts'
 import { findRecord, placeOf } from './segment-search.ts'
 import { readBlock, walkRecords } from './segment-walk.ts'
-import { type LeaderEpoch, NO_OFFSET, type Offset } from './units.ts'
+import type { LeaderEpoch, Offset } from './units.ts'
 
 export async function recoverEpochs(core: LogCore, present: boolean): Promise<void> {
   const read = present ? await readEpochs(core) : undefined
   const checked = read === undefined ? undefined : await checkEntries(core, read)
   const entries = checked ?? (await scanEpochs(core))
   core.epochs = new LeaderEpochs(entries)
-  if (core.oldestOffset !== NO_OFFSET) core.epochs.advanceStart(core.oldestOffset)
+  core.epochs.advanceStart(core.startOffset)
   const after = core.epochs.entries
   const same =
     read !== undefined &&
@@ -31,14 +31,14 @@ async function checkEntries(
   core: LogCore,
   entries: readonly EpochStart[],
 ): Promise<EpochStart[] | undefined> {
-  const { oldestOffset, nextOffset } = core
+  const { startOffset, nextOffset } = core
   const checked: EpochStart[] = []
   for (const [i, { epoch, start }] of entries.entries()) {
     // Covered by its successor, or lost with a tail that was never durable.
     const successor = entries[i + 1]
-    if (successor !== undefined && successor.start + 1 <= oldestOffset) continue
+    if (successor !== undefined && successor.start + 1 <= startOffset) continue
     if (start > nextOffset) break
-    const actual = await actualStart(core, epoch, Math.max(start, oldestOffset, 0))
+    const actual = await actualStart(core, epoch, Math.max(start, startOffset))
     if (actual === undefined) return undefined
     checked.push({ epoch, start: actual })
   }

@@ -72,7 +72,6 @@ export class FileCache {
 export class CachedFile {
   readonly path: string
   readonly #cache: FileCache
-  readonly #create: boolean
   #handle: DiskFile | undefined
   #opening: Promise<DiskFile> | undefined
   #closing: Promise<void> | undefined
@@ -81,11 +80,9 @@ export class CachedFile {
   #discarded = false
   #onSyncFailed: (error: unknown) => void = () => {}
 
-  /** `create`: a missing file is made when it is first opened; only hint files want that. */
-  constructor(cache: FileCache, path: string, options: { readonly create?: boolean } = {}) {
+  constructor(cache: FileCache, path: string) {
     this.#cache = cache
     this.path = path
-    this.#create = options.create ?? false
   }
 
   /** True when the handle may be closed. */
@@ -121,14 +118,15 @@ export class CachedFile {
     return this.#handle
   }
 
-  /** The handle, opened if need be. Balance with `giveBack`. */
-  async borrow(): Promise<DiskFile> {
+  /** The handle, opened if need be, and made if `create`. Balance with `giveBack`. */
+  async borrow(options: { readonly create?: boolean } = {}): Promise<DiskFile> {
     for (;;) {
       if (this.#discarded) throw new DiskError('not-found', this.path, 'the file was given up')
       const handle = this.tryBorrow()
       if (handle !== undefined) return handle
-      if (this.#closing === undefined) await this.#open()
-      else await this.#closing
+      if (this.#closing !== undefined) await this.#closing
+      else if (this.#opening !== undefined) await this.#opening.catch(ignore)
+      else return this.#open(options.create ?? false)
     }
   }
 
@@ -154,18 +152,21 @@ export class CachedFile {
     await this.#closing
   }
 
-  async #open(): Promise<void> {
-    this.#opening ??= this.#openHandle().finally(() => {
+  /** Opens the handle and borrows it at once, so that nobody can evict it in between. */
+  #open(create: boolean): Promise<DiskFile> {
+    const opening = this.#openHandle(create).finally(() => {
       this.#opening = undefined
     })
-    await this.#opening
+    this.#opening = opening
+    return opening
   }
 
-  async #openHandle(): Promise<DiskFile> {
+  async #openHandle(create: boolean): Promise<DiskFile> {
     await this.#cache.takePlace()
     try {
-      const handle = await this.#cache.disk.open(this.path, { create: this.#create })
+      const handle = await this.#cache.disk.open(this.path, { create })
       this.#handle = handle
+      this.#borrowers++
       this.#cache.touch(this)
       return handle
     } catch (error) {
@@ -194,4 +195,8 @@ export class CachedFile {
       this.#onSyncFailed(error)
     }
   }
+}
+
+function ignore(): void {
+  // Whoever opens gets the error; those who waited try for themselves.
 }

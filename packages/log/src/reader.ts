@@ -146,7 +146,9 @@ export class LogReader implements LogListener {
     if (chunk === undefined) return undefined
     const start = this.#position - chunk.position
     const scanned = { start, end: chunk.length, maxBytes, verify: false }
-    return this.#take(chunk.bytes, chunk.view, scanned)
+    const block = this.#take(chunk.bytes, chunk.view, scanned)
+    if (block === undefined) this.#next = this.#limit + 1
+    return block
   }
 
   /** Finds `#next` among the records in memory by walking from the start of their chunk. */
@@ -178,7 +180,10 @@ export class LogReader implements LogListener {
     const buffer = await this.#fill(segment, position, wanted)
     if (buffer === undefined) return undefined
     const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength)
-    const scanned = { start: 0, end: buffer.length, maxBytes, verify: true }
+    const dense = segment.isDense
+    // The checksum does not cover offsets; what is known of the segment does.
+    if (dense) this.#next = Math.max(this.#next, segment.firstOffset)
+    const scanned = { start: 0, end: buffer.length, maxBytes, dense, verify: true }
     const taken = this.#take(buffer, view, scanned)
     if (taken === undefined) this.#checkDamage(segment, position, buffer.length)
     else this.#largeRecord = 0
@@ -215,15 +220,11 @@ export class LogReader implements LogListener {
   #take(
     bytes: Uint8Array,
     view: DataView,
-    part: Pick<ScanOptions, 'start' | 'end' | 'maxBytes' | 'verify'>,
+    part: Pick<ScanOptions, 'start' | 'end' | 'maxBytes' | 'dense' | 'verify'>,
   ): LogBlock | undefined {
     const scan = this.#scan
     scan.run(view, { ...part, minOffset: this.#next, limit: this.#limit })
-    if (scan.count === 0) {
-      // Everything up to the limit was compacted away.
-      if (scan.stop === 'limit') this.#next = this.#limit + 1
-      return undefined
-    }
+    if (scan.count === 0) return undefined
     this.#next = scan.lastOffset + 1
     this.#position += scan.end - part.start
     return {
@@ -239,14 +240,18 @@ export class LogReader implements LogListener {
 
   /** Tells a record larger than the buffer, which is read on its own, from a damaged one. */
   #checkDamage(segment: Segment, position: Position, read: number): void {
-    const { stop, nextSize } = this.#scan
-    if (stop === 'limit' || stop === 'full') return
+    const { stop, nextSize, nextOffset } = this.#scan
+    if (stop === 'limit' && nextOffset <= segment.lastOffset) {
+      // Everything up to the limit was compacted away.
+      this.#next = this.#limit + 1
+      return
+    }
     const rest = segment.size - position
     if (stop === 'short' && read >= FRAME_SIZE && nextSize <= rest && nextSize > read) {
       this.#largeRecord = nextSize
       return
     }
-    const reason = isDamage(stop) ? stop : 'the file is shorter than its records'
+    const reason = isDamage(stop) || stop === 'limit' ? stop : 'the file is too short'
     const { baseOffset } = segment
     const damage = { path: segment.file.path, baseOffset, position, offset: this.#next, reason }
     this.#core.quarantine(segment, damage)
@@ -297,7 +302,8 @@ export class LogReader implements LogListener {
   }
 
   #wait(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#end !== undefined) return Promise.resolve()
+    // What happened since the poll would wake nobody any more.
+    if (this.#checkEnd(signal) !== undefined || this.#next <= this.#limit) return Promise.resolve()
     // The caller is done with the last block; a reader that waits holds no memory.
     this.#buffer = undefined
     return new Promise((resolve) => {

@@ -71,8 +71,6 @@ export async function applyRetention(core: LogCore, nowNs: TimestampNs): Promise
   const removed = core.segments.slice(0, count)
   core.segments = core.segments.slice(count)
   await removeFiles(core, removed)
-  const [first] = core.segments
-  if (first !== undefined && core.epochs.advanceStart(first.baseOffset)) await writeEpochs(core)
   return count
 }
 
@@ -92,4 +90,5 @@ export async function removeFiles(core: LogCore, segments: readonly Segment[]): 
     core.doomed.shift()
   }
   await core.disk.syncDirectory(core.directory)
+  if (core.epochs.advanceStart(core.startOffset)) await writeEpochs(core)
 }

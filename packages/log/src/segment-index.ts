@@ -5,6 +5,7 @@
  * Entries are collected in memory and written in steps of 64 KiB, so an append costs no second
  * write; what a crash takes, the opener finds again by walking the log's tail.
  */
+import { DiskError, type DiskFile } from './disk.ts'
 import { CachedFile, type FileCache } from './file-cache.ts'
 import { readAll, writeAllSync } from './file-io.ts'
 import { INDEX_ENTRY_SIZE, type IndexEntry, readIndexEntry } from './format/index-entry.ts'
@@ -26,7 +27,7 @@ export class SegmentIndex {
   #pendingCount = 0
 
   constructor(cache: FileCache, path: string, stored: number) {
-    this.file = new CachedFile(cache, path, { create: true })
+    this.file = new CachedFile(cache, path)
     this.#stored = stored
   }
 
@@ -71,7 +72,7 @@ export class SegmentIndex {
   /** Writes the waiting entries. On failure they stay, and the next flush tries again. */
   async flush(): Promise<void> {
     if (this.#pendingCount === 0) return
-    const file = await this.file.borrow()
+    const file = await this.file.borrow({ create: true })
     try {
       const length = this.#pendingCount * INDEX_ENTRY_SIZE
       const span = { bytes: this.#pending, start: 0, length }
@@ -140,9 +141,21 @@ export class SegmentIndex {
     await this.trimFile()
   }
 
+  /** Bytes of the index file, 0 when there is none. */
+  async fileSize(): Promise<number> {
+    const file = await this.#borrowPresent()
+    if (file === undefined) return 0
+    try {
+      return await file.size()
+    } finally {
+      this.file.giveBack()
+    }
+  }
+
   /** Cuts whatever the file holds beyond its entries, such as zero padding. */
   async trimFile(): Promise<void> {
-    const file = await this.file.borrow()
+    const file = await this.#borrowPresent()
+    if (file === undefined) return
     try {
       const length = this.#stored * INDEX_ENTRY_SIZE
       if ((await file.size()) !== length) await file.truncate(length)
@@ -152,13 +165,24 @@ export class SegmentIndex {
   }
 
   async #readStored(into: Uint8Array, first: number): Promise<number> {
-    const file = await this.file.borrow()
+    const file = await this.#borrowPresent()
+    if (file === undefined) return 0
     try {
       const span = { bytes: into, start: 0, length: into.length }
       const read = await readAll(file, span, first * INDEX_ENTRY_SIZE)
       return read - (read % INDEX_ENTRY_SIZE)
     } finally {
       this.file.giveBack()
+    }
+  }
+
+  /** The file, when there is one: its absence is no error, it is only a hint. */
+  async #borrowPresent(): Promise<DiskFile | undefined> {
+    try {
+      return await this.file.borrow()
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'not-found') return undefined
+      throw error
     }
   }
 

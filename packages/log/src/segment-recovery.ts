@@ -62,7 +62,7 @@ export async function openActive(
   segment.size = end.position
   if (end.position < fileSize) {
     const beyond = (lastIndexed?.position ?? -1) >= end.position ? lastIndexed : undefined
-    const damaged = isDamage(end.stop) || beyond !== undefined
+    const damaged = isDamage(end.stop) || end.stop === 'limit' || beyond !== undefined
     if (segment.nextOffset <= mark && damaged) {
       const lastKnown = Math.max(mark, segment.lastOffset, beyond?.offset ?? NO_OFFSET)
       return { segment, continueAt: await setAside(core, segment, { end, fileSize, lastKnown }) }
@@ -77,7 +77,7 @@ export async function openActive(
 /** Reads the sizes of both files into the segment; the number of index entries. */
 async function measure(segment: Segment): Promise<number> {
   segment.size = await sizeOf(segment.file)
-  const bytes = await sizeOf(segment.index.file)
+  const bytes = await segment.index.fileSize()
   let count = Math.floor(bytes / INDEX_ENTRY_SIZE)
   segment.index.restart(count)
   const last = count === 0 ? undefined : await segment.index.entry(count - 1)
@@ -129,7 +129,7 @@ async function rebuildSealed(
   const fileSize = segment.size
   const path = segment.index.file.path
   core.report({ kind: 'hint-rebuilt', path, reason: 'the index does not match the log' })
-  const end = await walkFrom(segment, START, { limit: known.successor - 1 })
+  const end = await walkFrom(segment, START, known.successor - 1)
   if (end.position < fileSize) {
     await setAside(core, segment, { end, fileSize, lastKnown: known.successor - 1 })
     return
@@ -154,10 +154,10 @@ const START: WalkStart = { number: 0, position: 0, minOffset: 0 }
 async function walkActive(segment: Segment, mark: Offset): Promise<WalkEnd> {
   const fileSize = segment.size
   const start = await trustedStart(segment, mark)
-  const end = await walkFrom(segment, start, {})
+  const end = await walkFrom(segment, start, segment.maxOffset)
   if (start.number === 0 || end.count > 0) return end
   segment.setExtent({ ...EMPTY_EXTENT, size: fileSize })
-  return walkFrom(segment, START, {})
+  return walkFrom(segment, START, segment.maxOffset)
 }
 
 /** The last record at or below the mark that index and log agree on. */
@@ -182,19 +182,16 @@ async function trustedStart(segment: Segment, mark: Offset): Promise<WalkStart> 
 }
 
 /** Verifies records, collects their index entries and sets the segment's extent. */
-async function walkFrom(
-  segment: Segment,
-  start: WalkStart,
-  options: { readonly limit?: Offset },
-): Promise<WalkEnd> {
+async function walkFrom(segment: Segment, start: WalkStart, limit: Offset): Promise<WalkEnd> {
   const { index, baseOffset } = segment
   index.restart(start.number)
   const walk = {
     from: start.position,
     end: segment.size,
     minOffset: Math.max(start.minOffset, baseOffset),
+    epochsAscend: true,
     verify: true,
-    ...options,
+    limit,
   }
   return walkRecords(segment.file, walk, async (block) => {
     index.addRecords(block.view, block, { position: block.position, baseOffset })
@@ -215,7 +212,7 @@ async function setAside(
   found: { readonly end: WalkEnd; readonly fileSize: number; readonly lastKnown: Offset },
 ): Promise<Offset> {
   const { end, fileSize } = found
-  const reason = isDamage(end.stop) ? end.stop : 'bytes are missing'
+  const reason = end.stop === 'short' ? 'bytes are missing' : end.stop
   const path = segment.file.path
   const { baseOffset, nextOffset: offset } = segment
   const damage = { path, baseOffset, position: end.position, offset, reason }

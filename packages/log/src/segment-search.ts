@@ -6,7 +6,6 @@
 import { CorruptSegmentError, LogError } from './errors.ts'
 import { INDEX_ENTRY_SIZE, type IndexEntry, readIndexEntry } from './format/index-entry.ts'
 import { FRAME_SIZE, recordOffset, recordSize, recordTimestamp } from './format/record.ts'
-import { isDamage } from './format/scan.ts'
 import type { LogCore } from './log-core.ts'
 import type { Segment } from './segment.ts'
 import { readBlock, walkRecords } from './segment-walk.ts'
@@ -73,7 +72,13 @@ export async function rebuildIndex(
   index.restart(0)
   const end = await walkRecords(
     segment.file,
-    { from: 0, end: segment.size, minOffset: segment.baseOffset, verify: true },
+    {
+      from: 0,
+      end: segment.size,
+      minOffset: segment.baseOffset,
+      limit: segment.maxOffset,
+      verify: true,
+    },
     async (block) => {
       index.addRecords(block.view, block, {
         position: block.position,
@@ -83,7 +88,7 @@ export async function rebuildIndex(
     },
   )
   if (end.position !== segment.size) {
-    const reason = isDamage(end.stop) ? end.stop : 'the file is shorter than it was'
+    const reason = end.stop === 'short' ? 'the file is shorter than it was' : end.stop
     const damage = {
       path: segment.file.path,
       baseOffset: segment.baseOffset,

@@ -14,6 +14,10 @@ export interface WalkOptions {
   readonly end: Position
   readonly minOffset: Offset
   readonly limit?: Offset
+  /** The records are known to follow each other without a gap, beginning at `minOffset`. */
+  readonly dense?: boolean
+  /** Epochs must not fall from record to record. */
+  readonly epochsAscend?: boolean
   readonly verify: boolean
 }
 
@@ -47,8 +51,9 @@ export async function walkRecords(
   options: WalkOptions,
   visit: (block: WalkedBlock) => void | Promise<void>,
 ): Promise<WalkEnd> {
-  const { end, limit = Number.MAX_SAFE_INTEGER, verify } = options
+  const { end, limit = Number.MAX_SAFE_INTEGER, verify, dense = false } = options
   const scan = new Scan()
+  let minEpoch = options.epochsAscend === true ? 0 : undefined
   let buffer = new Uint8Array(Math.max(0, Math.min(BLOCK_BYTES, end - options.from)))
   let position = options.from
   let minOffset = options.minOffset
@@ -58,7 +63,9 @@ export async function walkRecords(
     const wanted = Math.min(buffer.length, end - position)
     const read = await readBlock(file, buffer, { position, length: wanted })
     const view = new DataView(buffer.buffer, buffer.byteOffset, read)
-    scan.run(view, { start: 0, end: read, minOffset, limit, maxBytes: read, verify })
+    const part = { start: 0, end: read, maxBytes: read }
+    scan.run(view, { ...part, minOffset, limit, dense, minEpoch, verify })
+    if (minEpoch !== undefined) minEpoch = scan.lastEpoch
     if (scan.count > 0) {
       await visit({ bytes: buffer, view, start: 0, end: scan.end, position, scan })
       count += scan.count

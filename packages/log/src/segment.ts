@@ -93,6 +93,11 @@ export class Segment {
     return this.count === 0 || this.lastOffset - this.firstOffset + 1 === this.count
   }
 
+  /** No offset in this segment can be larger; one that claims to be is damage. */
+  get maxOffset(): Offset {
+    return this.baseOffset + MAX_SEGMENT_SPAN
+  }
+
   setExtent(extent: SegmentExtent): void {
     this.size = extent.size
     this.firstOffset = extent.firstOffset

@@ -30,6 +30,8 @@ export class MemoryDisk implements Disk {
   /** Calls that change something, to prove that a second opening changes nothing. */
   changes = 0
   fault: Fault = () => undefined
+  /** Awaited by every sync of a file. */
+  syncGate: Promise<void> = Promise.resolve()
   /** Upper bound of one write. */
   maxWriteBytes: number = Number.MAX_SAFE_INTEGER
 
@@ -179,6 +181,7 @@ class MemoryHandle implements DiskFile {
 
   async sync(): Promise<void> {
     this.#check('sync')
+    await this.#disk.syncGate
   }
 
   async size(): Promise<number> {
