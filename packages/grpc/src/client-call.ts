@@ -8,7 +8,7 @@ import { parseEncoding } from './compression.ts'
 import { IncomingMessages } from './incoming-messages.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { Metadata } from './metadata.ts'
-import { OutgoingMessages } from './outgoing-messages.ts'
+import { CALL_OVER, OutgoingMessages } from './outgoing-messages.ts'
 import { GrpcError, GrpcStatus, statusFromHttp, statusFromReset } from './status.ts'
 import { DeadlineTimer } from './timeout.ts'
 import { receivedStatus, statusError, type ReceivedStatus } from './trailers.ts'
@@ -148,7 +148,7 @@ export class RunningClientCall {
     this.#over = true
     this.#deadline?.cancel()
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
-    this.outgoing.end(error ?? new GrpcError(GrpcStatus.CANCELLED, 'the call is over'))
+    this.outgoing.end(error ?? CALL_OVER)
     if (error === undefined) {
       this.incoming.finish()
       this.#headers.resolve(new Metadata())

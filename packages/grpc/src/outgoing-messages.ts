@@ -18,17 +18,19 @@ export interface OutgoingStream {
   readonly backlogBytes: number
 }
 
+/** For the many calls that end well: an Error with a stack for each would cost more than the rest. */
+export const CALL_OVER: GrpcError = new GrpcError(GrpcStatus.CANCELLED, 'the call is over')
+
 /** Writes frames to an HTTP/2 stream, with back-pressure. Shared by server and client. */
 export class OutgoingMessages implements OutgoingStream {
   readonly #stream: Http2Stream
   #compress = false
   #over: GrpcError | undefined
+  #listening = false
   #waiting: (() => void)[] = []
 
   constructor(stream: Http2Stream) {
     this.#stream = stream
-    stream.on('drain', () => this.#wake())
-    stream.on('close', () => this.#wake())
   }
 
   /** From now on messages that gain from it are gzipped; the headers must have said so. */
@@ -48,16 +50,26 @@ export class OutgoingMessages implements OutgoingStream {
 
   write(frames: Uint8Array, sent?: () => void): boolean {
     if (this.#over !== undefined) throw this.#over
-    if (!this.#stream.writable) {
-      throw new GrpcError(GrpcStatus.CANCELLED, 'the call is over')
-    }
-    if (!this.#compress) return this.#stream.write(frames, sent)
-    const compressed = compressFrames(frames)
-    return this.#stream.write(compressed, sent)
+    if (!this.#stream.writable) throw CALL_OVER
+    return this.#stream.write(this.encode(frames), sent)
+  }
+
+  /** `frames` as they go on the wire: gzipped where the call agreed to that and it gains. */
+  encode(frames: Uint8Array): Uint8Array {
+    return this.#compress ? compressFrames(frames) : frames
   }
 
   drained(): Promise<void> {
-    if (this.#over !== undefined || !this.#stream.writableNeedDrain) return Promise.resolve()
+    const stream = this.#stream
+    if (this.#over !== undefined || stream.destroyed || !stream.writableNeedDrain) {
+      return Promise.resolve()
+    }
+    if (!this.#listening) {
+      // Most calls never fall behind, so they do not pay for these listeners.
+      this.#listening = true
+      this.#stream.on('drain', () => this.#wake())
+      this.#stream.on('close', () => this.#wake())
+    }
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 

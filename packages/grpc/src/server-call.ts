@@ -6,7 +6,7 @@ import type { GrpcLimits } from './limits.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { Metadata } from './metadata.ts'
 import type { Method, Peer, ResponseStream, ServerCall } from './method.ts'
-import { OutgoingMessages } from './outgoing-messages.ts'
+import { CALL_OVER, OutgoingMessages } from './outgoing-messages.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
 import { DeadlineTimer } from './timeout.ts'
 import { statusTrailers } from './trailers.ts'
@@ -30,6 +30,9 @@ export interface RunningCallOptions {
   readonly onError: (error: unknown, path: string) => void
   readonly onRead: (bytes: number) => void
 }
+
+type Status = Pick<GrpcError, 'code' | 'message' | 'metadata'>
+const OK: Status = { code: GrpcStatus.OK, message: '', metadata: undefined }
 
 /**
  * One call on the server, from its headers to its status.
@@ -162,7 +165,7 @@ export class RunningCall implements ServerCall, ResponseStream {
   fail(error: GrpcError): void {
     if (this.#status !== undefined) return
     this.#over(error.code, error)
-    this.#sendStatus(error.code, error.message, error.metadata)
+    this.#sendStatus(error, undefined)
   }
 
   /** Frees what a call that is over still holds because its peer does not read. */
@@ -204,10 +207,10 @@ export class RunningCall implements ServerCall, ResponseStream {
   #succeed(response: Uint8Array | undefined): void {
     if (this.#status !== undefined) return
     // Headers go even when the handler wrote nothing: an OK call is never trailers-only.
-    if (response === undefined) this.sendHeaders()
-    else this.write(encodeFrame(response))
+    this.sendHeaders()
+    const last = response === undefined ? undefined : this.#outgoing.encode(encodeFrame(response))
     this.#over(GrpcStatus.OK, undefined)
-    this.#sendStatus(GrpcStatus.OK, '', undefined)
+    this.#sendStatus(OK, last)
   }
 
   #handlerFailed(error: unknown): void {
@@ -244,7 +247,7 @@ export class RunningCall implements ServerCall, ResponseStream {
     this.#overMs = performance.now()
     this.#requestComplete = true
     this.#deadline?.cancel()
-    const why = reason ?? new GrpcError(GrpcStatus.CANCELLED, 'the call is over')
+    const why = reason ?? CALL_OVER
     this.#incoming.close(why)
     this.#outgoing.end(why)
     if (reason === undefined) return
@@ -252,14 +255,14 @@ export class RunningCall implements ServerCall, ResponseStream {
     this.#abort?.abort(reason)
   }
 
-  #sendStatus(code: GrpcStatus, message: string, metadata: Metadata | undefined): void {
+  #sendStatus(status: Status, last: Uint8Array | undefined): void {
     const stream = this.#stream
     if (stream.destroyed || stream.closed) return
-    const trailers = statusTrailers(code, message, [this.trailers, metadata])
+    const trailers = statusTrailers(status.code, status.message, [this.trailers, status.metadata])
     try {
       if (stream.headersSent) {
         stream.on('wantTrailers', () => this.#sendTrailers(trailers))
-        stream.end()
+        stream.end(last)
         return
       }
       stream.respond(
@@ -288,9 +291,15 @@ export class RunningCall implements ServerCall, ResponseStream {
     }
   }
 
-  /** The status is out; a client that still sends is told to stop, without an error. */
+  /**
+   * The status is out; a client that still sends is told to stop, without an error. Not in the same
+   * turn: nghttp2 would drop the trailers that wait behind the reset, and with them the status.
+   */
   #stopReceiving(): void {
-    if (!this.#stream.readableEnded) this.#stream.close(NO_ERROR)
+    if (this.#stream.readableEnded) return
+    setImmediate(() => {
+      if (!this.#stream.destroyed) this.#stream.close(NO_ERROR)
+    })
   }
 }
 
