@@ -238,11 +238,13 @@ function subscriptions(under: BusUnderTest): void {
   test('a subscription made before a publish of the same bus gets it, without a flush', async () => {
     const bus = await under.connect({ echo: true })
     const box = new Mailbox()
+    const large = 'x'.repeat(100_000)
     bus.publish('sequence', bytes('before'))
     bus.subscribe('sequence', box.handler)
+    bus.publish('sequence', bytes(large))
     bus.publish('sequence', bytes('after'))
     await settle(bus)
-    assert.deepEqual(box.texts, ['after'])
+    assert.deepEqual(box.texts, [large, 'after'])
     await bus.close()
   })
 
@@ -406,6 +408,15 @@ function bounds(under: BusUnderTest): void {
     await promise
     assert.equal(received, 40_000_000)
     await closeAll(from, to)
+  })
+
+  test('waiting for drained ends, however low the bound of the producer', async () => {
+    const bus = await under.connect({ echo: false })
+    for (let i = 0; i < 20; i++) bus.publish('low', new Uint8Array(100_000))
+    while (bus.pendingBytes > 0) await bus.drained()
+    await bus.drained()
+    assert.equal(bus.pendingBytes, 0)
+    await bus.close()
   })
 
   test('close delivers what was published, and then everything is refused', async () => {

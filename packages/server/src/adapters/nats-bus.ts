@@ -119,7 +119,8 @@ class NatsBus implements Bus {
   }
 
   drained(): Promise<void> {
-    if (this.#hasRoom()) return Promise.resolve()
+    // With anything pending it waits for progress at least, so that no caller can spin on it.
+    if (this.pendingBytes === 0) return Promise.resolve()
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
@@ -233,21 +234,19 @@ class NatsBus implements Bus {
   #flushFrames(): void {
     if (this.#frames.bytes === 0) return
     if (this.#client.transport !== this.#target || !this.connected) return this.#frames.discard()
-    // Commands the library gathered before go first: SUB before the publish that follows it.
-    this.#client.flushPending()
     this.#frames.flush()
   }
 
   #write(bytes: Uint8Array): void {
+    const { socket } = this.#target
+    if (socket === undefined) return
+    // Commands the library gathered before go first: SUB before the publish that follows it.
+    this.#client.flushPending()
     this.#inFlightBytes += bytes.length
-    this.#target.socket?.write(bytes, () => {
+    socket.write(bytes, () => {
       this.#inFlightBytes -= bytes.length
-      if (this.#hasRoom()) this.#release()
+      if (this.pendingBytes <= LOW_WATER_BYTES) this.#release()
     })
-  }
-
-  #hasRoom(): boolean {
-    return this.pendingBytes <= LOW_WATER_BYTES
   }
 
   #release(): void {
@@ -290,7 +289,8 @@ class NatsBus implements Bus {
 }
 
 const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024
-const LOW_WATER_BYTES = 1024 * 1024
+/** Enough to keep the socket busy while a producer wakes up. */
+const LOW_WATER_BYTES = 256 * 1024
 const DRAIN_MAX_MS = 2000
 
 /** The library's message decodes subject and reply when asked; it gives '' for no reply. */
