@@ -68,13 +68,10 @@ export type ErrorCode =
   | 'subscribe.deleted'
   | 'subscribe.corrupt'
   | 'subscribe.encryption'
-  | 'subscribe.overloaded'
   | 'encryption.precondition'
   | 'partition-metadata.unknown'
   | 'partition-metadata.not-leader'
-  | 'stream.pause-unknown'
   | 'metadata.too-many-names'
-  | 'metadata.failed'
 
 export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
   'request.malformed': {
@@ -276,11 +273,6 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     meaning:
       'The server has another LIFTBRIDGE_ENCRYPTION_KEY than the one that sealed the message.',
   },
-  'subscribe.overloaded': {
-    status: 'RESOURCE_EXHAUSTED',
-    text: 'too many subscriptions',
-    meaning: 'The server is at its bound of open subscriptions.',
-  },
   'encryption.precondition': {
     status: 'FAILED_PRECONDITION',
     text: "Failed on preconditions for stream's encryption handler: {reason}",
@@ -296,20 +288,10 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     text: 'The request should be sent to partition leader',
     meaning: 'Only the leader knows the newest offset.',
   },
-  'stream.pause-unknown': {
-    status: 'NOT_FOUND',
-    text: 'stream not found',
-    meaning: 'PauseStream or SetStreamReadonly named a stream that does not exist.',
-  },
   'metadata.too-many-names': {
     status: 'INVALID_ARGUMENT',
     text: 'more than {max} streams and groups were named',
     meaning: 'FetchMetadata answers for a bounded number of names; name none for all streams.',
-  },
-  'metadata.failed': {
-    status: 'INTERNAL',
-    text: '{action}: {reason}',
-    meaning: 'The change could not be made durable. The log line of the server says why.',
   },
 }
 

@@ -1,6 +1,6 @@
 /**
- * What has to happen now and then in every log: syncs by interval, cleaning, checkpoints of the
- * high watermark. One timer each for the whole server, not per partition [reliability 3d].
+ * What has to happen now and then in every partition: syncs by interval, cleaning, checkpoints of
+ * the high watermark, pausing what is idle. One timer each for the whole server, not per partition [reliability 3d].
  */
 import type { Clock, Timer } from './clock.ts'
 import type { Config } from './config/config.ts'
@@ -10,25 +10,24 @@ import type { Partitions } from './partition/partition-host.ts'
 
 /** How often the high watermark is written where it has moved [LB data plane 0.2]. */
 const CHECKPOINT_INTERVAL_MS = 5_000
-/** How often it is looked which logs are due for cleaning. */
-const CLEAN_LOOK_MS = 1_000
+/** How often it is looked which logs are due for cleaning, and which partitions are idle. */
+const LOOK_MS = 1_000
+
+export type MaintenanceOptions = {
+  readonly config: () => Config
+  readonly partitions: Partitions
+  /** Proposes to pause one partition; told again a second later if it still runs. */
+  readonly pause: (stream: string, partition: number) => void
+  readonly clock: Clock
+  readonly logger: Logger
+}
 
 export class Maintenance {
-  readonly #options: {
-    readonly config: () => Config
-    readonly partitions: Partitions
-    readonly clock: Clock
-    readonly logger: Logger
-  }
+  readonly #options: MaintenanceOptions
   readonly #timers = new Set<Timer>()
   #stopped = false
 
-  constructor(options: {
-    readonly config: () => Config
-    readonly partitions: Partitions
-    readonly clock: Clock
-    readonly logger: Logger
-  }) {
+  constructor(options: MaintenanceOptions) {
     this.#options = options
   }
 
@@ -41,8 +40,12 @@ export class Maintenance {
       )
     }
     this.#every(
-      () => CLEAN_LOOK_MS,
+      () => LOOK_MS,
       () => this.#cleanDue(),
+    )
+    this.#every(
+      () => LOOK_MS,
+      () => this.#pauseIdle(),
     )
     this.#every(
       () => CHECKPOINT_INTERVAL_MS,
@@ -78,6 +81,12 @@ export class Maintenance {
       if (this.#stopped) return
       await this.#attempt(partition, 'cleaning', () => partition.log.clean(clock.wallNs()))
     }
+  }
+
+  async #pauseIdle(): Promise<void> {
+    const { partitions, clock, pause } = this.#options
+    const idle = Array.from(partitions.idle(clock.monotonicMs()))
+    for (const { stream, id } of idle) pause(stream, id)
   }
 
   async #checkpointAll(): Promise<void> {

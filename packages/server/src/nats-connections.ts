@@ -105,12 +105,17 @@ function tlsOf({ tls }: NatsConfig): NatsTls | undefined {
 }
 
 function statusLog(logger: Logger, connection: string): (status: BusStatus) => void {
+  let connected = false
   return (status) => {
     switch (status.kind) {
       case 'connected':
+        connected = true
         logger.info('nats: connected', { connection, server: status.server })
         return
       case 'disconnected':
+        // A loss is always told; the attempts that follow are told now and then.
+        if (connected) logger.warn('nats: connection lost', { connection, reason: status.reason })
+        connected = false
         logger.limited('nats-disconnected', 'warn', 'nats: not connected, trying again', {
           connection,
           reason: status.reason,

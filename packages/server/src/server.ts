@@ -282,6 +282,7 @@ class Server implements LiftbridgeServer {
     const maintenance = new Maintenance({
       config: () => this.#config,
       partitions,
+      pause: (stream, partition) => this.#autoPause(metadata, stream, partition),
       clock: this.#clock,
       logger: this.#logger,
     })
@@ -293,6 +294,18 @@ class Server implements LiftbridgeServer {
     maintenance.start()
     this.#logger.info('Server became metadata leader, performing leader promotion actions')
     this.#context = this.#makeContext({ metadata, nats, router, partitions, natsAcks, defaults })
+  }
+
+  /** A refusal means that the stream has just gone, or that the metadata tells why itself. */
+  #autoPause(metadata: Metadata, stream: string, partition: number): void {
+    const timestampNs = this.#clock.wallNs()
+    const partitions = [partition]
+    void metadata
+      .propose({ kind: 'pause-stream', stream, partitions, resumeAll: false, timestampNs })
+      .then((outcome) => {
+        if (outcome.kind === 'rejected') return
+        this.#logger.info('partition paused: it was idle', { stream, partition })
+      })
   }
 
   #makeContext(parts: {
@@ -332,6 +345,12 @@ class Server implements LiftbridgeServer {
     })
   }
 
+  #metadataCheck(): ReadinessCheck {
+    if (!this.#metadata) return { name: 'metadata', ok: false, detail: 'not read yet' }
+    const detail = this.#metadata.failure ?? ''
+    return { name: 'metadata', ok: detail === '', detail }
+  }
+
   #checks(): readonly ReadinessCheck[] {
     const nats = this.#nats
     const connected = nats !== undefined && nats.streams.connected && nats.publishes.connected
@@ -340,7 +359,7 @@ class Server implements LiftbridgeServer {
       return `${problem.stream}/${problem.partition}: ${problem.reason}`
     })
     return [
-      { name: 'metadata', ok: this.#metadata !== undefined, detail: '' },
+      this.#metadataCheck(),
       {
         name: 'nats',
         ok: connected,
@@ -393,6 +412,7 @@ function readTls({ keyPair, clientAuth }: TlsConfig): PortTls | undefined {
   return {
     cert: readFileSync(keyPair.cert),
     key: readFileSync(keyPair.key),
-    ...(clientAuth.enabled && clientAuth.ca ? { clientCa: readFileSync(clientAuth.ca) } : {}),
+    clientAuth: clientAuth.enabled,
+    ...(clientAuth.ca === undefined ? {} : { clientCa: readFileSync(clientAuth.ca) }),
   }
 }

@@ -25,7 +25,9 @@ export type PortOptions = {
 export type PortTls = {
   readonly cert: Buffer
   readonly key: Buffer
-  /** Certificates of the authorities whose clients are let in; undefined lets in every client. */
+  /** Only clients with a certificate are let in. */
+  readonly clientAuth: boolean
+  /** Authorities of the clients' certificates; those of the system when absent. */
   readonly clientCa?: Buffer
 }
 
@@ -93,7 +95,9 @@ export class Port {
       {
         cert: tls.cert,
         key: tls.key,
-        ...(tls.clientCa ? { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true } : {}),
+        requestCert: tls.clientAuth,
+        rejectUnauthorized: tls.clientAuth,
+        ...(tls.clientCa ? { ca: tls.clientCa } : {}),
         ALPNProtocols: ['h2', 'http/1.1'],
         minVersion: 'TLSv1.2',
         handshakeTimeout: this.#options.firstBytesTimeoutMs,

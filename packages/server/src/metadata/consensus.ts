@@ -20,6 +20,8 @@ export interface Consensus<Result> {
   /** Resolves when everything committed before the call has been applied here. */
   barrier(): Promise<void>
   readonly leadership: MetadataLeadership
+  /** Why nothing can be proposed any more; undefined while it can. */
+  readonly failure: string | undefined
   onLeadership(listener: (leadership: MetadataLeadership) => void): void
   /** Finishes what is in flight, refuses the rest. Idempotent. */
   close(): Promise<void>

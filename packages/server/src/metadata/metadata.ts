@@ -53,6 +53,11 @@ export class Metadata {
     return this.#consensus.leadership
   }
 
+  /** Why no change can be made any more, for the operator; undefined while changes can be made. */
+  get failure(): string | undefined {
+    return this.#consensus.failure
+  }
+
   /**
    * Applies what is in the log: apply, apply, apply. Nobody is told of single steps; afterwards
    * the state is what the reconciler compares with. Resolves with the streams that the log

@@ -39,6 +39,10 @@ export class SingleServerConsensus<Result> implements Consensus<Result> {
     this.#log = log
   }
 
+  get failure(): string | undefined {
+    return this.#state.kind === 'fenced' ? this.#state.error.message : undefined
+  }
+
   async start(machine: StateMachine<Result>): Promise<void> {
     for await (const { index, entry } of this.#log.read(1)) machine.apply(index, entry)
     this.#state = { kind: 'open', machine }

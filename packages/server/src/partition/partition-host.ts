@@ -53,6 +53,8 @@ type Running = {
   readonly unlisten: () => void
   /** When the log is cleaned next, on the monotonic clock. */
   nextCleanMs: number
+  /** When it was opened, on the same clock. */
+  readonly openedMs: number
 }
 
 export class Partitions implements PartitionHost {
@@ -86,6 +88,22 @@ export class Partitions implements PartitionHost {
     }
   }
 
+  /**
+   * Partitions that have had no message for their `autoPauseTime`, and no subscribers where those
+   * count. One that never had a message pauses after that time too [LB data plane 4.10].
+   */
+  *idle(nowMs: number): Generator<Partition> {
+    for (const partitions of this.#running.values()) {
+      for (const { partition, effective, openedMs } of partitions.values()) {
+        const { autoPauseTimeMs, autoPauseDisableIfSubscribers } = effective
+        if (autoPauseTimeMs === 0) continue
+        if (autoPauseDisableIfSubscribers && partition.subscribers > 0) continue
+        const sinceMs = Math.max(partition.latestReceivedMs, openedMs)
+        if (nowMs - sinceMs > autoPauseTimeMs) yield partition
+      }
+    }
+  }
+
   async open(wanted: WantedPartition): Promise<void> {
     const { stream, partition } = wanted
     const effective = effectiveConfig(stream.config, this.#options.defaults())
@@ -102,8 +120,9 @@ export class Partitions implements PartitionHost {
         unlisten()
         throw error
       }
-      const nextCleanMs = this.#options.clock.monotonicMs() + effective.cleanerIntervalMs
-      this.#add({ wanted, partition: running, effective, unlisten, nextCleanMs })
+      const openedMs = this.#options.clock.monotonicMs()
+      const nextCleanMs = openedMs + effective.cleanerIntervalMs
+      this.#add({ wanted, partition: running, effective, unlisten, nextCleanMs, openedMs })
     } catch (error) {
       await log.close()
       throw error
@@ -190,7 +209,8 @@ export class Partitions implements PartitionHost {
       streamSubject: stream.subject,
       subject: partitionSubject(stream.subject, partition.id),
       group: stream.group,
-      leaderEpoch: partition.leaderEpoch,
+      // Data of a Go server may carry epochs of its own Raft log, beyond ours [R9].
+      leaderEpoch: Math.max(partition.leaderEpoch, parts.log.leaderEpoch),
       log: parts.log,
       cipher: parts.cipher,
       budget: this.#budget,

@@ -71,6 +71,8 @@ export class Partition implements Listener {
   latestReceivedNs = 0n
   /** Open subscriptions. */
   subscribers = 0
+  /** When the latest message came, on the monotonic clock; -Infinity when none has [LB 4.10]. */
+  latestReceivedMs: number = Number.NEGATIVE_INFINITY
   readonly #options: PartitionOptions
   readonly #leader: PartitionLeader
   readonly #acks: AckDispatcher
@@ -185,6 +187,7 @@ export class Partition implements Listener {
   #onAppended(batch: IngestBatch): void {
     if (this.firstReceivedNs === 0n) this.firstReceivedNs = batch.timestampNs
     this.latestReceivedNs = batch.timestampNs
+    this.latestReceivedMs = this.#options.clock.monotonicMs()
     this.#acks.add(batch)
     this.#carryOut(
       this.#leader.step({
