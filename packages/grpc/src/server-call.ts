@@ -8,10 +8,10 @@ import { Metadata } from './metadata.ts'
 import type { Method, Peer, ResponseStream, ServerCall } from './method.ts'
 import { CALL_OVER, OutgoingMessages } from './outgoing-messages.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
+import { stopReceiving } from './stop-receiving.ts'
 import { DeadlineTimer } from './timeout.ts'
 import { statusTrailers } from './trailers.ts'
 
-const NO_ERROR = 0
 const INTERNAL_ERROR = 2
 const CANCEL = 8
 
@@ -274,7 +274,7 @@ export class RunningCall implements ServerCall, ResponseStream {
         },
         { endStream: true },
       )
-      this.#stopReceiving()
+      stopReceiving(this.#stream)
     } catch (error) {
       this.#report(error)
       stream.close(INTERNAL_ERROR)
@@ -284,22 +284,11 @@ export class RunningCall implements ServerCall, ResponseStream {
   #sendTrailers(trailers: OutgoingHttpHeaders): void {
     try {
       this.#stream.sendTrailers(trailers)
-      this.#stopReceiving()
+      stopReceiving(this.#stream)
     } catch (error) {
       this.#report(error)
       this.#stream.close(INTERNAL_ERROR)
     }
-  }
-
-  /**
-   * The status is out; a client that still sends is told to stop, without an error. Not in the same
-   * turn: nghttp2 would drop the trailers that wait behind the reset, and with them the status.
-   */
-  #stopReceiving(): void {
-    if (this.#stream.readableEnded) return
-    setImmediate(() => {
-      if (!this.#stream.destroyed) this.#stream.close(NO_ERROR)
-    })
   }
 }
 

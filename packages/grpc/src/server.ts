@@ -14,6 +14,7 @@ import type { Method, MethodTable, Peer } from './method.ts'
 import { RunningCall } from './server-call.ts'
 import { SessionGuard, type CutReason } from './session-guard.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
+import { stopReceiving } from './stop-receiving.ts'
 import { parseTimeout } from './timeout.ts'
 import { statusTrailers } from './trailers.ts'
 
@@ -366,15 +367,13 @@ function headerListBytes(headers: IncomingHttpHeaders): number {
 }
 
 function refuseHttp(stream: ServerHttp2Stream, status: number): undefined {
-  stream.resume()
   stream.respond({ ':status': status }, { endStream: true })
-  stream.close(constants.NGHTTP2_NO_ERROR)
+  stopReceiving(stream)
   return undefined
 }
 
 /** Answers with trailers only, before any handler ran. */
 function refuse(stream: ServerHttp2Stream, error: GrpcError): undefined {
-  stream.resume()
   stream.respond(
     {
       ':status': 200,
@@ -384,7 +383,7 @@ function refuse(stream: ServerHttp2Stream, error: GrpcError): undefined {
     },
     { endStream: true },
   )
-  stream.close(constants.NGHTTP2_NO_ERROR)
+  stopReceiving(stream)
   return undefined
 }
 
