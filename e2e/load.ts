@@ -74,8 +74,10 @@ export class Publisher {
     const began = performance.now()
     for (let sent = 0; !this.#stopped; sent++) {
       const dueMs = began + (sent * 1000) / batchesPerSecond
-      const earlyMs = dueMs - performance.now()
-      if (earlyMs > 1) await this.#pause(earlyMs)
+      // An ack that arrives ends a pause, but not the wait for the next batch's time.
+      while (!this.#stopped && dueMs - performance.now() > 1) {
+        await this.#pause(dueMs - performance.now())
+      }
       while (!this.#stopped && this.#outstanding + batch > this.#window) await this.#pause(1_000)
       if (this.#stopped) return
       this.#call.write(this.#encodeBatch(batch))

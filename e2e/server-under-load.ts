@@ -14,7 +14,8 @@ export type LoadOptions = {
   readonly window: number
 }
 
-const BATCH = 20
+/** Messages in one write: large enough that a kill always finds some half-way. */
+const BATCH = 100
 const CONNECTIONS = 2
 
 /** The streams of one server; partition 0 of the second has two publishers that compete. */
