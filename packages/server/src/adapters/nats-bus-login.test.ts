@@ -117,8 +117,8 @@ describe('logging in', { skip, timeout: 20_000 }, () => {
   })
 })
 
-const openssl = spawnSync('openssl', ['version']).status === 0
-const tlsSkip = openssl ? skip : 'openssl is not installed'
+const OPENSSL = 'openssl'
+const tlsSkip = spawnSync(OPENSSL, ['version']).status === 0 ? skip : 'openssl is not installed'
 
 describe('TLS', { skip: tlsSkip, timeout: 20_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'nats-bus-'))
@@ -154,7 +154,7 @@ describe('TLS', { skip: tlsSkip, timeout: 20_000 }, () => {
 /** An authority, a server certificate for 127.0.0.1 and a client certificate, for a day. */
 function makeCertificates(path: (name: string) => string): void {
   const run = (...args: readonly string[]): void => {
-    const { status, stderr } = spawnSync('openssl', args, { encoding: 'utf8' })
+    const { status, stderr } = spawnSync(OPENSSL, args, { encoding: 'utf8' })
     assert.equal(status, 0, stderr)
   }
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1']
