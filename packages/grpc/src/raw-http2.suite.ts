@@ -74,6 +74,7 @@ export class RawPeer {
   readonly socket: Socket
   readonly received: {
     readonly type: number
+    readonly flags: number
     readonly streamId: number
     readonly payload: Buffer
   }[] = []
@@ -132,6 +133,7 @@ export class RawPeer {
       if (this.#rest.length < 9 + length) return
       this.received.push({
         type: this.#rest[3] ?? 0,
+        flags: this.#rest[4] ?? 0,
         streamId: this.#rest.readUInt32BE(5),
         payload: Buffer.from(this.#rest.subarray(9, 9 + length)),
       })
