@@ -181,10 +181,24 @@ test('a publisher that never yields is refused at the bound, and goes on later',
   assert.ok(connection.congestedBytes > 1000)
   await connection.relieved()
   assert.equal(connection.congestedBytes, 0)
-  assert.equal(got, 21)
+  assert.equal(got, 6)
   connection.publish('a', new Uint8Array(50))
   await connection.flush()
-  assert.equal(got, 22)
+  assert.equal(got, 7)
+  await server.close()
+})
+
+test('empty messages fill the bound too', async () => {
+  const server = new NatsServer({ limits: { maxPendingBytes: 10_000 } })
+  const connection = server.connect()
+  connection.subscribe('a', () => {})
+  const empty = new Uint8Array(0)
+  assert.throws(
+    () => {
+      for (let i = 0; i < 1000; i++) connection.publish('a', empty)
+    },
+    { code: 'congested' },
+  )
   await server.close()
 })
 

@@ -192,7 +192,7 @@ export class InProcessConnection implements Subscriber {
       data: view(bytes, dataStart, end),
       headers: headerBytes > 0 ? view(bytes, start, dataStart) : undefined,
     }
-    this.#enqueue({ kind: 'message', subscription, message }, end - start)
+    this.#enqueue({ kind: 'message', subscription, message }, end - start + ENTRY_BYTES)
   }
 
   expired(): void {
@@ -243,7 +243,7 @@ export class InProcessConnection implements Subscriber {
         entry.reached()
       } else {
         const { message, subscription } = entry
-        bytes += message.data.length + (message.headers?.length ?? 0)
+        bytes += message.data.length + (message.headers?.length ?? 0) + ENTRY_BYTES
         this.#handle(subscription, message)
       }
     }
@@ -324,6 +324,9 @@ export class DeliveryBudget {
     return granted
   }
 }
+
+/** What a waiting message takes besides its payload, so that empty ones are bounded too. */
+const ENTRY_BYTES = 128
 
 /** A 64 KiB chunk of small messages fits; a turn of the event loop stays within milliseconds. */
 const MESSAGES_PER_TURN = 4096
