@@ -133,9 +133,10 @@ function codeLines(text: string): number {
   return withoutBlocks.split('\n').filter((line) => !/^\s*(?:\/\/.*)?$/.test(line)).length
 }
 
-/** The root stays a page one can take in. */
+/** The root stays a page one can take in: what `ls` shows of it, without the dot files of tools. */
 export const rootEntries: Rule = (files) => {
-  const entries = new Set(files.map(({ path }) => path.split('/')[0]))
+  const shown = files.filter(({ path }) => !path.startsWith('.'))
+  const entries = new Set(shown.map(({ path }) => path.split('/')[0]))
   const text = `${entries.size} entries, at most ${ROOT_ENTRIES_MAX}`
   return entries.size > ROOT_ENTRIES_MAX ? [{ path: '.', line: 0, text }] : []
 }
