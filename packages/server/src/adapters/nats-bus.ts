@@ -75,7 +75,7 @@ export async function connectNatsBus(options: NatsBusOptions): Promise<Bus> {
  * have arrived or not: delivery is at most once.
  *
  * Publishing goes around the library's own `publish`: frames are gathered in one chunk per turn of
- * the event loop, which costs about a fifth (see `bench/`).
+ * the event loop, which costs 0.2 to 0.3 µs of CPU for 128 bytes instead of 1.0 to 1.5.
  */
 class NatsBus implements Bus {
   readonly #connection: NatsConnection
