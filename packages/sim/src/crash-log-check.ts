@@ -115,6 +115,8 @@ function* damagedHints(disk: SimDisk, seed: number): Generator<readonly [string,
       cut: content.subarray(0, content.length / 2),
     }
     for (const [damage, bytes] of Object.entries(damages)) {
+      // A mark that became another number is a mark: damage below it looks like damage at rest.
+      if (/^\d+$/.test(Buffer.from(bytes).toString('latin1'))) continue
       const damaged = disk.fork()
       damaged.overwrite(path, bytes)
       yield [`${path} ${damage}`, damaged]

@@ -159,6 +159,14 @@ export class LogActor {
     await this.log.clean(0n)
   }
 
+  /** Goes on with the log after it was closed. */
+  async reopen(disk: Disk, options: Partial<CommitLogOptions> = {}): Promise<LogActor> {
+    const actor = new LogActor(await openLog(disk, options), this.#state, this.#claim)
+    actor.#made = this.#made
+    actor.#epoch = this.#epoch
+    return actor
+  }
+
   async close(): Promise<void> {
     await this.log.close()
     this.#set({ written: this.log.newestOffset, synced: this.log.newestOffset })

@@ -128,6 +128,23 @@ const closeAndOpen: LogScenario = {
   },
 }
 
+/** A mark of a clean end must not make recovery skip a truncation that was cut short. */
+const truncateAfterCleanEnd: LogScenario = {
+  name: 'truncation after a clean end [Redpanda #9711]',
+  run: async (disk, claim) => {
+    const first = await LogActor.open(disk, claim)
+    await first.append({ count: 8, valueBytes: 150, epoch: 3 })
+    await first.append({ count: 2, valueBytes: 150, epoch: 4 })
+    await first.append({ count: 2, valueBytes: 150 })
+    await first.checkpoint(1)
+    await first.close()
+    const second = await first.reopen(disk)
+    await second.truncate(9)
+    await second.append({ count: 1, epoch: 5 })
+    await second.sync()
+  },
+}
+
 export const LOG_SCENARIOS: readonly LogScenario[] = [
   appendAndSync,
   roll,
@@ -137,4 +154,5 @@ export const LOG_SCENARIOS: readonly LogScenario[] = [
   retention,
   compaction,
   closeAndOpen,
+  truncateAfterCleanEnd,
 ]
