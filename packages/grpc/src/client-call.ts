@@ -37,6 +37,7 @@ export class RunningClientCall {
   readonly #options: RunningClientCallOptions
   readonly #stream: ClientHttp2Stream
   readonly #deadline: DeadlineTimer | undefined
+  readonly #deadlineMs: number = Infinity
   readonly #headers: PromiseWithResolvers<Metadata> = Promise.withResolvers<Metadata>()
   readonly #trailers: PromiseWithResolvers<Metadata> = Promise.withResolvers<Metadata>()
   readonly #onAbort = (): void => this.cancel()
@@ -63,9 +64,8 @@ export class RunningClientCall {
     stream.on('error', () => undefined)
     stream.on('close', () => this.#onClose())
     if (options.timeoutMs !== undefined) {
-      this.#deadline = new DeadlineTimer(performance.now() + options.timeoutMs, () => {
-        this.fail(new GrpcError(GrpcStatus.DEADLINE_EXCEEDED, 'context deadline exceeded'))
-      })
+      this.#deadlineMs = performance.now() + options.timeoutMs
+      this.#deadline = new DeadlineTimer(this.#deadlineMs, () => this.fail(deadlineExceeded()))
     }
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
     if (options.signal?.aborted === true) this.cancel()
@@ -130,6 +130,10 @@ export class RunningClientCall {
 
   #resetError(): GrpcError {
     const code = this.#stream.rstCode
+    // Go's server keeps the deadline too and may be first to say so, by a bare reset.
+    if (code === constants.NGHTTP2_CANCEL && performance.now() >= this.#deadlineMs - 1) {
+      return deadlineExceeded()
+    }
     const text =
       code === constants.NGHTTP2_NO_ERROR
         ? 'the response ended without a status'
@@ -159,6 +163,10 @@ export class RunningClientCall {
       this.#trailers.reject(error)
     }
   }
+}
+
+function deadlineExceeded(): GrpcError {
+  return new GrpcError(GrpcStatus.DEADLINE_EXCEEDED, 'context deadline exceeded')
 }
 
 function textOf(value: string | string[] | undefined): string | undefined {

@@ -19,7 +19,7 @@ const RESERVED = new Set([
   'upgrade',
 ])
 
-export function isReservedName(name: string): boolean {
+function isReservedName(name: string): boolean {
   return name.startsWith(':') || name.startsWith('grpc-') || RESERVED.has(name)
 }
 
