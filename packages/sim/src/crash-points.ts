@@ -25,7 +25,7 @@ export interface CrashScenario<Claim> {
 }
 
 /** The moment before an operation took effect, or the end. */
-export interface CrashPoint<Claim> {
+interface CrashPoint<Claim> {
   readonly number: number
   readonly disk: SimDisk
   readonly claim: Claim
@@ -100,7 +100,7 @@ export async function traceCrashPoints<Claim>(
 }
 
 /** Every crash state of a point that the budget allows; each has a disk of its own. */
-export function* crashStates<Claim>(
+function* crashStates<Claim>(
   point: CrashPoint<Claim>,
   budget: CutBudget,
 ): Generator<CrashState<Claim>> {

@@ -33,7 +33,7 @@ type Reply =
   | { readonly kind: 'failure'; readonly text: string }
 
 /** Explores one scenario; fails with the text of the first broken rule. */
-export async function exploreScenario(request: CrashRequest): Promise<CrashReport> {
+async function exploreScenario(request: CrashRequest): Promise<CrashReport> {
   const scenario = LOG_SCENARIOS.find(({ name }) => name === request.name)
   if (scenario === undefined) throw new Error(`no such scenario: ${request.name}`)
   const disk = new SimDisk()

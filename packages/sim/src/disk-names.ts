@@ -1,7 +1,7 @@
 import { DirectoryNode, FileNode, type DiskNode } from './disk-nodes.ts'
 
 /** One name that appears (`node`) or goes away (`undefined`). */
-export interface Link {
+interface Link {
   readonly directory: DirectoryNode
   readonly name: string
   readonly node: DiskNode | undefined

@@ -25,6 +25,8 @@ const STEPS: readonly ((actor: LogActor) => Promise<void>)[] = [
   (actor) => actor.sync(),
 ]
 
+const isFull = process.env['CRASH_POINTS'] === 'full'
+
 const OPTIONS: Partial<CommitLogOptions> = { compact: true }
 
 interface Run {
@@ -117,7 +119,10 @@ async function checkOpened(disk: SimDisk, claim: LogClaim, least: number): Promi
 /** Tries a fault at every operation; how often each kind of operation was hit. */
 async function tryEverywhere(fault: DiskFault, omission?: Omission): Promise<Map<string, number>> {
   const hits = new Map<string, number>()
+  // Two out of three; other ones for other faults.
+  const left = isFull ? -1 : JSON.stringify(fault).length % 3
   for (let nth = 1; ; nth++) {
+    if (nth % 3 === left) continue
     const run = await runWithFault(nth, fault, omission)
     if (run.hit === undefined) return hits
     try {

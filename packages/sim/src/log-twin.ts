@@ -56,7 +56,7 @@ function field(
 }
 
 /** Castagnoli's polynomial, a bit at a time. */
-export function slowCrc32c(bytes: Uint8Array): number {
+function slowCrc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff
   for (const byte of bytes) {
     crc ^= byte
