@@ -29,7 +29,7 @@ import {
 import { startupLines } from './config/startup-lines.ts'
 import { openDataDirectory, type DataDirectory } from './data-directory.ts'
 import { Port, type PortTls } from './listen/port.ts'
-import { healthListener, type ReadinessCheck } from './listen/readiness.ts'
+import { HealthPages, type ReadinessCheck } from './listen/readiness.ts'
 import type { Logger } from './logging/logger.ts'
 import { Maintenance } from './maintenance.ts'
 import { Metadata } from './metadata/metadata.ts'
@@ -200,7 +200,9 @@ class Server implements LiftbridgeServer {
   async #listen(): Promise<void> {
     const { bind, limits, tls } = this.#config
     const portTls = readTls(tls)
+    const pages = new HealthPages(() => this.#checks())
     const grpc = new GrpcServer({
+      other: pages.onHttp2,
       methods: { ...apiMethods(() => this.#context), ...this.#health.methods },
       limits: grpcLimits(this.#config),
       onError: (error, path) => this.#logger.error('api: a handler failed', { path, error }),
@@ -215,7 +217,7 @@ class Server implements LiftbridgeServer {
       firstBytesTimeoutMs: HANDSHAKE_MS,
       maxConnections: limits.connectionsMax,
       onHttp2: (socket) => grpc.handleConnection(socket),
-      onHttp1: healthListener(() => this.#checks()),
+      onHttp1: pages.onHttp1,
     })
     this.#closers.set('port', () => port.destroy())
     this.#address = await port.listen()

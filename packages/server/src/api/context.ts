@@ -34,6 +34,6 @@ export type ApiContext = {
 }
 
 /** The partitions led by this server. */
-export interface RunningPartitions {
+interface RunningPartitions {
   get(stream: string, partition: number): Partition | undefined
 }

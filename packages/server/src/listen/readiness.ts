@@ -1,5 +1,6 @@
-/** What `/healthz` and `/readyz` say. */
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+/** What `/healthz` and `/readyz` say, over HTTP/1.1 and over HTTP/2. */
+import type { RequestListener } from 'node:http'
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 
 export type ReadinessCheck = {
   readonly name: string
@@ -9,33 +10,53 @@ export type ReadinessCheck = {
 }
 
 /**
- * Answers HTTP/1.1 on the one port. `/healthz`: the process runs and its event loop turns.
- * `/readyz`: 200 when clients can be served, else 503; the body explains each check.
+ * `/healthz`: the process runs and its event loop turns. `/readyz`: 200 when clients can be
+ * served, else 503; the body explains each check.
  */
-export function healthListener(checks: () => readonly ReadinessCheck[]): RequestListener {
-  return (request: IncomingMessage, response: ServerResponse) => {
+export class HealthPages {
+  readonly #checks: () => readonly ReadinessCheck[]
+
+  constructor(checks: () => readonly ReadinessCheck[]) {
+    this.#checks = checks
+  }
+
+  readonly onHttp1: RequestListener = (request, response) => {
     request.resume()
-    const path = (request.url ?? '/').split('?', 1)[0]
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      answer(response, 405, { error: 'only GET and HEAD are served here; gRPC needs HTTP/2' })
-    } else if (path === '/healthz') {
-      answer(response, 200, { status: 'ok' })
-    } else if (path === '/readyz') {
-      const results = checks()
-      const ready = results.every(({ ok }) => ok)
-      answer(response, ready ? 200 : 503, { ready, checks: results })
-    } else {
-      answer(response, 404, { error: `no such page: see /healthz and /readyz` })
+    const { status, body } = this.#answer(request.method ?? '', request.url ?? '/')
+    response.writeHead(status, headersOf(body))
+    response.end(request.method === 'HEAD' ? undefined : body)
+  }
+
+  /** For HTTP/2 requests that are no gRPC: probes and curl get HTTP/2 where TLS offers it. */
+  readonly onHttp2 = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
+    stream.resume()
+    const method = String(headers[':method'])
+    const { status, body } = this.#answer(method, String(headers[':path']))
+    stream.respond({ ':status': status, ...headersOf(body) })
+    stream.end(method === 'HEAD' ? undefined : body)
+  }
+
+  #answer(method: string, url: string): { readonly status: number; readonly body: string } {
+    const path = url.split('?', 1)[0]
+    if (method !== 'GET' && method !== 'HEAD') {
+      return page(405, { error: 'only GET and HEAD are served here, and gRPC over HTTP/2' })
     }
+    if (path === '/healthz') return page(200, { status: 'ok' })
+    if (path !== '/readyz') return page(404, { error: 'no such page: see /healthz and /readyz' })
+    const checks = this.#checks()
+    const ready = checks.every(({ ok }) => ok)
+    return page(ready ? 200 : 503, { ready, checks })
   }
 }
 
-function answer(response: ServerResponse, status: number, body: unknown): void {
-  const text = `${JSON.stringify(body)}\n`
-  response.writeHead(status, {
+function page(status: number, body: unknown): { readonly status: number; readonly body: string } {
+  return { status, body: `${JSON.stringify(body)}\n` }
+}
+
+function headersOf(body: string): Record<string, string | number> {
+  return {
     'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
+    'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
-  })
-  response.end(text)
+  }
 }
