@@ -31,6 +31,8 @@ export async function openSealed(
   const segment = new Segment(core.files, { directory: core.directory, baseOffset })
   const indexed = await measure(segment)
   if (segment.size === 0) {
+    // A segment is sealed only with records in it.
+    if (indexed > 0) reportMissing(core, baseOffset, successor - 1)
     segment.index.restart(0)
     return segment
   }

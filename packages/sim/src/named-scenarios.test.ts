@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { LogError, RecordBatch, type CommitLog } from '@liftbridge/log'
+import { LogError, RecordBatch, type CommitLog, type LogProblem } from '@liftbridge/log'
 import { assertHolds, readRecords } from './crash-log-check.ts'
 import {
   LOG_DIRECTORY,
@@ -188,4 +188,23 @@ describe('21: garbage in hint files at start [Liftbridge #411, #243, reliability
       }
     })
   }
+})
+
+describe('a sealed segment that lost its bytes at rest', () => {
+  it('is reported with the offsets that are gone, and the rest is served [reliability T2]', async () => {
+    const { storage } = await writtenLog()
+    storage.kill()
+    storage.cutFile(`${LOG_DIRECTORY}/00000000000000000000.log`, 0)
+    const problems: LogProblem[] = []
+    const onProblem = (problem: LogProblem): void => void problems.push(problem)
+    const log = await openLog(storage.attach(), { onProblem })
+    assert.deepEqual(
+      problems.filter(({ kind }) => kind === 'durable-tail-missing'),
+      [{ kind: 'durable-tail-missing', lostFrom: 0, mark: 4 }],
+    )
+    assert.deepEqual(
+      (await readRecords(log)).map(({ offset }) => offset),
+      [5, 6, 7],
+    )
+  })
 })
