@@ -32,6 +32,7 @@ async function checkEntries(
   entries: readonly EpochStart[],
 ): Promise<EpochStart[] | undefined> {
   const { startOffset, nextOffset } = core
+  if (await isOneEpoch(core, entries)) return [...entries]
   const checked: EpochStart[] = []
   for (const [i, { epoch, start }] of entries.entries()) {
     // Covered by its successor, or lost with a tail that was never durable.
@@ -47,6 +48,21 @@ async function checkEntries(
   if (newest !== undefined && newest > (checked.at(-1)?.epoch ?? -1)) return undefined
   if (first !== undefined && first < (checked[0]?.epoch ?? first)) return undefined
   return checked
+}
+
+/** The common case, told with three small reads: one epoch, from the first record to the last. */
+async function isOneEpoch(core: LogCore, entries: readonly EpochStart[]): Promise<boolean> {
+  const [only] = entries
+  const first = core.segments[0]
+  const last = core.segments.at(-1)
+  if (entries.length !== 1 || only === undefined || first === undefined || last === undefined) {
+    return false
+  }
+  if (only.start !== core.startOffset || first.count === 0 || last.count === 0) return false
+  if (first.damage !== undefined || last.damage !== undefined) return false
+  if ((await readEpoch(first, 0)) !== only.epoch) return false
+  const end = await placeOf(last, last.count - 1)
+  return end !== undefined && (await readEpoch(last, end.position)) === only.epoch
 }
 
 /** Where `epoch` starts at or right after `start`; undefined when the records say otherwise. */

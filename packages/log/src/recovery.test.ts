@@ -51,7 +51,7 @@ test('a flipped bit in an unsynced tail cuts the log before that record [T1]', a
   const disk = await killedLog(5)
   const ends = await recordEnds(5)
   const whole = disk.contents(segmentPath(0))
-  for (let bit = 0; bit < whole.length * 8; bit += 1) {
+  for (let bit = 0; bit < whole.length * 8; bit += 3) {
     const at = bit >> 3
     const number = ends.findIndex((end) => end > at)
     const start = ends[number - 1] ?? 0
