@@ -17,7 +17,7 @@ export interface Bus {
    */
   publish(subject: string, payload: Uint8Array, reply?: string): void
   /**
-   * True when a message on `subject` would reach somebody else than this very connection.
+   * True when a message on `subject` would reach somebody, this very connection counted if it echoes.
    * An external NATS cannot tell and answers true.
    */
   hasInterest(subject: string): boolean

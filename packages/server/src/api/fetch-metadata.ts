@@ -5,6 +5,7 @@ import { METADATA_NAMES_MAX } from '../config/limits.ts'
 import { LiftbridgeError } from '../errors.ts'
 import type { ApiContext } from './context.ts'
 import { decodeRequest } from './streams.ts'
+import { runningPartition } from './targets.ts'
 
 type PartitionInit = MessageInitShape<typeof api.PartitionMetadataSchema>
 type StreamInit = MessageInitShape<typeof api.StreamMetadataSchema>
@@ -18,7 +19,7 @@ export async function fetchMetadata(context: ApiContext, bytes: Uint8Array): Pro
   const streamMetadata =
     request.streams.length === 0
       ? [...state.streams.values()].map((stream) => streamOf(context, stream))
-      : request.streams.map((name): StreamInit => {
+      : [...new Set(request.streams)].map((name): StreamInit => {
           const stream = state.streams.get(name)
           return stream
             ? streamOf(context, stream)
@@ -56,11 +57,11 @@ export async function fetchPartitionMetadata(
   const stream = context.metadata.state.streams.get(request.stream)
   const partition = stream?.partitions[request.partition]
   if (!stream || !partition) throw new LiftbridgeError('partition-metadata.unknown')
-  if (!context.partitions.get(stream.name, partition.id)) {
+  if (!runningPartition(context, stream, partition.id)) {
     throw new LiftbridgeError('partition-metadata.not-leader')
   }
   const response = create(api.FetchPartitionMetadataResponseSchema, {
-    metadata: partitionOf(context, stream.name, partition),
+    metadata: partitionOf(context, stream, partition),
   })
   return toBinary(api.FetchPartitionMetadataResponseSchema, response)
 }
@@ -68,7 +69,7 @@ export async function fetchPartitionMetadata(
 function streamOf(context: ApiContext, stream: StreamState): StreamInit {
   const partitions: Record<number, PartitionInit> = {}
   for (const partition of stream.partitions) {
-    partitions[partition.id] = partitionOf(context, stream.name, partition)
+    partitions[partition.id] = partitionOf(context, stream, partition)
   }
   return {
     name: stream.name,
@@ -78,8 +79,12 @@ function streamOf(context: ApiContext, stream: StreamState): StreamInit {
   }
 }
 
-function partitionOf(context: ApiContext, stream: string, state: PartitionState): PartitionInit {
-  const running = context.partitions.get(stream, state.id)
+function partitionOf(
+  context: ApiContext,
+  stream: StreamState,
+  state: PartitionState,
+): PartitionInit {
+  const running = runningPartition(context, stream, state.id)
   return {
     id: state.id,
     leader: state.leader,

@@ -36,7 +36,7 @@ export class PublishSession implements AckSink {
   readonly #view = new PublishView()
   readonly #inbox: Uint8Array
   readonly #remote: RemoteAcks
-  /** Partitions that took messages of this call; few. */
+  /** Partitions that took messages of the chunk at hand; few. */
   readonly #partitions = new Set<NonNullable<Target['local']>>()
   #target: Target | undefined
   #targetName: Uint8Array = new Uint8Array(0)
@@ -45,6 +45,8 @@ export class PublishSession implements AckSink {
   #written = 0
   #used = 0
   #behind = false
+  /** The call is over: its buffer belongs to others now, so acks that still come are dropped. */
+  #over = false
   #inFlight = 0
   #wake: (() => void) | undefined
   #wakeReader: (() => void) | undefined
@@ -76,6 +78,7 @@ export class PublishSession implements AckSink {
       if (stopping.aborted) throw new LiftbridgeError('server.stopping')
     } finally {
       stopping.removeEventListener('abort', onStopping)
+      this.#over = true
       this.#remote.close()
       this.#slab.retire()
     }
@@ -92,16 +95,21 @@ export class PublishSession implements AckSink {
   }
 
   async #takeChunk(chunk: MessageChunk): Promise<void> {
-    for (let index = 0; index < chunk.count; index++) {
-      const start = chunk.starts[index] as number
-      const resumed = this.#take(chunk.bytes, start, chunk.ends[index] as number)
-      if (resumed) await resumed
+    try {
+      for (let index = 0; index < chunk.count; index++) {
+        const start = chunk.starts[index] as number
+        const resumed = this.#take(chunk.bytes, start, chunk.ends[index] as number)
+        if (resumed) await resumed
+      }
+    } finally {
+      // What came before a request that ends the call is written all the same.
+      this.#context.router.kick()
     }
-    this.#context.router.kick()
     await this.#pace()
   }
 
   deliver(source: AckSource, ack: AckFields): void {
+    if (this.#over) return
     if (ack.ackPolicy !== POLICY_NONE) this.#inFlight--
     if (ack.ackError !== 0) {
       const error = errorOfAck(ack.ackError) ?? new LiftbridgeError('publish.failed')
@@ -133,11 +141,7 @@ export class PublishSession implements AckSink {
   /** A promise only when the message has to wait for its partition to resume. */
   #take(bytes: Uint8Array, start: number, end: number): Promise<void> | undefined {
     const view = this.#view
-    if (!decodePublishRequest(view, bytes, start, end)) {
-      throw new LiftbridgeError('request.malformed', { reason: view.problem })
-    }
-    // The client's inbox is not used on this call: its acks come back on the call itself.
-    view.ackInboxEnd = view.ackInboxStart
+    this.#decode(bytes, start, end)
     try {
       const target = this.#targetOf(view)
       checkPublishable(target, view.ackPolicy)
@@ -150,6 +154,15 @@ export class PublishSession implements AckSink {
     return undefined
   }
 
+  #decode(bytes: Uint8Array, start: number, end: number): void {
+    const view = this.#view
+    if (!decodePublishRequest(view, bytes, start, end)) {
+      throw new LiftbridgeError('request.malformed', { reason: view.problem })
+    }
+    // The client's inbox is not used on this call: its acks come back on the call itself.
+    view.ackInboxEnd = view.ackInboxStart
+  }
+
   async #takeAfterResume(
     target: Target,
     at: { readonly bytes: Uint8Array; readonly start: number; readonly end: number },
@@ -157,10 +170,10 @@ export class PublishSession implements AckSink {
     try {
       this.#context.router.kick()
       await resume(this.#context, target.stream.name, target.partition.id)
-      decodePublishRequest(this.#view, at.bytes, at.start, at.end)
+      this.#decode(at.bytes, at.start, at.end)
       this.#publish(findTarget(this.#context, target.stream.name, target.partition.id))
     } catch (error) {
-      decodePublishRequest(this.#view, at.bytes, at.start, at.end)
+      this.#decode(at.bytes, at.start, at.end)
       this.#refuse(error)
     }
   }
@@ -207,7 +220,9 @@ export class PublishSession implements AckSink {
     }
     const name = decodeText(view.bytes, view.streamStart, view.streamEnd)
     const target = findTarget(this.#context, name, view.partition)
-    this.#target = target
+    // A partition that is being opened comes up without a change of metadata or routes, so that
+    // it is down is not remembered.
+    this.#target = isDown(this.#context, target) ? undefined : target
     this.#targetName = Buffer.from(name)
     return target
   }
@@ -260,6 +275,8 @@ export class PublishSession implements AckSink {
     for (const partition of this.#partitions) {
       if (partition.congested) await partition.drained()
     }
+    // A call may live for months, and partitions close and open again meanwhile.
+    this.#partitions.clear()
     if (this.#inFlight > PUBLISH_IN_FLIGHT_MAX) await this.#whenWoken(PUBLISH_DRAIN_MS)
   }
 

@@ -22,7 +22,7 @@ import type { Partition } from '../partition/partition.ts'
 import type { ApiContext } from './context.ts'
 import { MessageFrames } from './message-frames.ts'
 import { resolveRange, type Range } from './positions.ts'
-import { resume } from './targets.ts'
+import { resume, runningPartition } from './targets.ts'
 
 /** The empty message that tells a client that its subscription exists [LB clients 2.0.4]. */
 const HANDSHAKE = new Uint8Array(5)
@@ -180,7 +180,9 @@ async function findPartition(
     if (!request.resume) throw new LiftbridgeError('subscribe.paused')
     await resume(context, stream, id)
   }
-  const partition = context.partitions.get(stream, id)
+  // Resuming may have taken long enough for the stream to be another one.
+  const now = context.metadata.state.streams.get(stream)
+  const partition = now && runningPartition(context, now, id)
   if (!partition) throw new LiftbridgeError('partition.unavailable', { stream, partition: id })
   return partition
 }

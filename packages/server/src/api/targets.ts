@@ -30,7 +30,7 @@ export function isCurrent(context: ApiContext, target: Target): boolean {
 
 /** Finds the partition. Throws LiftbridgeError in the order of checks of [LB data plane 5.8]. */
 export function findTarget(context: ApiContext, streamName: string, partitionId: number): Target {
-  const { metadata, router, partitions } = context
+  const { metadata, router } = context
   const stream = metadata.state.streams.get(streamName)
   if (!stream) throw new LiftbridgeError('stream.unknown', { stream: streamName })
   const partition = stream.partitions[partitionId]
@@ -41,10 +41,23 @@ export function findTarget(context: ApiContext, streamName: string, partitionId:
     partition,
     route: router.routeOf(subject),
     envelopes: new PublishEnvelopeWriter(stream.name, subject),
-    local: partitions.get(stream.name, partitionId),
+    local: runningPartition(context, stream, partitionId),
     metadataIndex: metadata.state.appliedIndex,
     routerVersion: router.version,
   }
+}
+
+/**
+ * The partition as it runs here; undefined when it does not. What still runs of a deleted stream
+ * of the same name is another one: what it stores goes with it.
+ */
+export function runningPartition(
+  context: ApiContext,
+  stream: StreamState,
+  partitionId: number,
+): Partition | undefined {
+  const running = context.partitions.get(stream.name, partitionId)
+  return running?.incarnation === stream.incarnation ? running : undefined
 }
 
 /** Throws when the partition takes no publishes, or none with this ack policy. */

@@ -8,6 +8,7 @@ import { ACK_OK, POLICY_ALL, POLICY_LEADER, setCommit, setReception } from './ac
 import type { AckError, AckSink, AckSource } from './ack.ts'
 import type { Arrival } from './arrival.ts'
 import type { IngestBatch } from './ingest-batch.ts'
+import type { IngestBudget } from './ingest-budget.ts'
 
 export class AckDispatcher {
   readonly #source: AckSource
@@ -19,20 +20,38 @@ export class AckDispatcher {
   #lastTouched: AckSink | undefined
   /** Returns a batch whose records are all answered. */
   readonly #recycle: (batch: IngestBatch) => void
+  readonly #budget: IngestBudget
+  readonly #maxBytes: number
+  #waitingBytes = 0
 
   constructor(options: {
     readonly source: AckSource
     readonly now: () => bigint
     readonly recycle: (batch: IngestBatch) => void
+    /** Memory of waiting batches: of all partitions, and of this one at most. */
+    readonly budget: IngestBudget
+    readonly maxBytes: number
   }) {
     this.#source = options.source
     this.#now = options.now
     this.#recycle = options.recycle
+    this.#budget = options.budget
+    this.#maxBytes = options.maxBytes
+  }
+
+  /**
+   * True when no more records should wait for replicas or for a sync: acks that cannot come, since
+   * the ISR is too small, would fill the memory [reliability B1].
+   */
+  get full(): boolean {
+    return this.#waitingBytes >= this.#maxBytes || this.#budget.full
   }
 
   /** Takes an appended batch; its records are answered by the two calls below. */
   add(batch: IngestBatch): void {
     this.#waiting.push(batch)
+    this.#waitingBytes += batch.footprintBytes
+    this.#budget.take(batch.footprintBytes)
   }
 
   /**
@@ -79,6 +98,8 @@ export class AckDispatcher {
    */
   abandon(): void {
     this.#waiting.length = 0
+    this.#budget.give(this.#waitingBytes)
+    this.#waitingBytes = 0
   }
 
   #answer(batch: IngestBatch, due: { readonly policy: number; readonly through: number }): void {
@@ -138,15 +159,20 @@ export class AckDispatcher {
     this.#lastTouched = undefined
   }
 
-  /** Lets go of the batches at the head that owe nothing any more. */
+  /** Lets go of the batches that owe nothing any more, wherever they stand. */
   #retire(): void {
-    let done = 0
+    let kept = 0
     for (const batch of this.#waiting) {
       const last = batch.baseOffset + batch.count - 1
-      if (!batch.leadersAnswered || (batch.firstAll >= 0 && batch.allThrough < last)) break
-      done++
+      if (!batch.leadersAnswered || (batch.firstAll >= 0 && batch.allThrough < last)) {
+        this.#waiting[kept++] = batch
+        continue
+      }
+      const bytes = batch.footprintBytes
+      this.#waitingBytes -= bytes
+      this.#budget.give(bytes)
+      this.#recycle(batch)
     }
-    if (done === 0) return
-    for (const batch of this.#waiting.splice(0, done)) this.#recycle(batch)
+    this.#waiting.length = kept
   }
 }

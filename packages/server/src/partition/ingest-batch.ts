@@ -47,6 +47,11 @@ export class IngestBatch {
     return this.records.byteLength
   }
 
+  /** Memory it holds, about. */
+  get footprintBytes(): number {
+    return this.records.bytes.length + this.text.length + 32 * this.policies.length
+  }
+
   /** Notes what is owed for the record just added to `records`. */
   note(publish: PublishView, arrival: Arrival, sink: AckSink | undefined): void {
     const index = this.#count

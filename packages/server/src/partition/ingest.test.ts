@@ -1,108 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
-import { CommitLog, RecordView } from '@liftbridge/log'
-import {
-  api,
-  create,
-  decodePublishRequest,
-  decodeText,
-  PublishView,
-  toBinary,
-  type AckFields,
-  type MessageInitShape,
-} from '@liftbridge/wire'
-import { createNodeDisk } from '../adapters/node-disk.ts'
-import { createSystemClock } from '../adapters/system-clock.ts'
-import { silentLogger } from '../logging/logger.ts'
-import type { AckSink, AckSource } from './ack.ts'
-import { arrivalAt } from './arrival.ts'
-import { IngestBudget } from './ingest-budget.ts'
-import { Partition, type PartitionSettings } from './partition.ts'
-
-type Answer = { readonly id: string; readonly offset: number; readonly error: number }
-
-/** Collects answers in the order of delivery. */
-class Collector implements AckSink {
-  readonly answers: Answer[] = []
-  flushes = 0
-  #waiting: { count: number; resolve: () => void } | undefined
-
-  deliver(_source: AckSource, ack: AckFields): void {
-    const id = decodeText(ack.correlationId, ack.correlationIdStart, ack.correlationIdEnd)
-    this.answers.push({ id, offset: ack.offset, error: ack.ackError })
-  }
-
-  flush(): void {
-    this.flushes++
-    if (this.#waiting && this.answers.length >= this.#waiting.count) this.#waiting.resolve()
-  }
-
-  whenAnswered(count: number): Promise<void> {
-    if (this.answers.length >= count) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#waiting = { count, resolve }
-    })
-  }
-}
-
-async function openPartition(
-  t: TestContext,
-  settings: Partial<PartitionSettings> = {},
-): Promise<{ partition: Partition; log: CommitLog; publish: Publish }> {
-  const directory = await mkdtemp(join(tmpdir(), 'liftbridge-ingest-'))
-  const log = await CommitLog.open({ disk: createNodeDisk(), directory })
-  t.after(async () => {
-    await log.close()
-    await rm(directory, { recursive: true, force: true })
-  })
-  const partition = new Partition({
-    stream: 'orders',
-    incarnation: 1,
-    partition: 0,
-    streamSubject: 'orders',
-    subject: 'orders',
-    group: '',
-    leaderEpoch: 1,
-    log,
-    cipher: undefined,
-    budget: new IngestBudget(10_000_000),
-    clock: createSystemClock(),
-    logger: silentLogger,
-    onFenced: () => undefined,
-    settings: {
-      syncPolicy: 'interval',
-      syncMaxMessages: 0,
-      minIsr: 1,
-      optimisticConcurrency: false,
-      maxRecordBytes: 1_048_576,
-      batch: { maxMessages: 8, maxTimeMs: 0 },
-      queueMaxMessages: 10_000,
-      queueMaxBytes: 1_000_000,
-      ...settings,
-    },
-  })
-  await partition.lead()
-  const view = new PublishView()
-  const arrival = arrivalAt('orders', '')
-  const publish: Publish = (request, sink) => {
-    const bytes = toBinary(
-      api.PublishRequestSchema,
-      create(api.PublishRequestSchema, { expectedOffset: -1n, ...request }),
-    )
-    assert.ok(decodePublishRequest(view, bytes), view.problem)
-    partition.accept(view, arrival, sink)
-  }
-  return { partition, log, publish }
-}
-
-type Publish = (
-  request: MessageInitShape<typeof api.PublishRequestSchema>,
-  sink: AckSink | undefined,
-) => void
+import { RecordView, type CommitLog } from '@liftbridge/log'
+import type { api } from '@liftbridge/wire'
+import { Collector, openPartition, type Answer } from './partition-fixture.suite.ts'
 
 async function storedValues(log: CommitLog): Promise<string[]> {
   const reader = log.reader({ from: 0, until: 'written' })
@@ -127,7 +28,7 @@ test('every message is stored once, in the order of arrival, and answered by its
   for (let index = 0; index < 100; index++) {
     const value = `v${index}`
     sent.push(value)
-    const ackPolicy: api.AckPolicy = index % 3
+    const ackPolicy = (index % 3) as api.AckPolicy
     publish({ value: Buffer.from(value), correlationId: value, ackPolicy }, sink)
   }
   partition.kick()

@@ -18,6 +18,7 @@ import {
   ACK_TOO_LARGE,
   ACK_UNKNOWN,
   knownPolicy,
+  POLICY_ALL,
   setCommit,
 } from './ack.ts'
 import type { AckError, AckSink, AckSource } from './ack.ts'
@@ -75,6 +76,9 @@ export class Ingest {
   #pendingMessages = 0
   #pendingBytes = 0
   #drained: (() => void)[] = []
+  /** Who waits for the last accepted message. */
+  #idle: (() => void)[] = []
+  #stopping = false
   #batch: BatchLimits
   /** Wakes those who wait for room when other partitions made it. */
   readonly #onRelief = (): void => this.#wake()
@@ -107,7 +111,7 @@ export class Ingest {
    * calls `kick` after a run of accepts.
    */
   accept(publish: PublishView, arrival: Arrival, sink: AckSink | undefined): void {
-    if (this.#stopped || this.#isFull()) {
+    if (this.#stopped || this.#isFull() || this.#cannotWait(publish)) {
       this.#refuse({ publish, arrival, sink }, ACK_UNKNOWN)
       return
     }
@@ -124,23 +128,22 @@ export class Ingest {
   /** Starts writing what was accepted, unless a write is under way already. */
   kick(): void {
     if (this.#running || this.#pendingMessages === 0) return
-    if (this.#sealed.length === 0 && this.#batch.maxTimeMs > 0) {
+    if (this.#sealed.length === 0 && this.#batch.maxTimeMs > 0 && !this.#stopping) {
       this.#linger()
       return
     }
-    this.#running = true
-    void this.#run()
+    this.#startNow()
   }
 
-  /** Refuses from now on; resolves when the last accepted message is written or refused. */
+  /** Writes what was accepted, without waiting for fuller batches, and refuses from then on. */
   async stop(): Promise<void> {
-    this.kick()
+    this.#stopping = true
     while (this.#running || this.#pendingMessages > 0) {
-      await new Promise<void>((resolve) => this.#drained.push(resolve))
-      this.#lingering = false
-      if (!this.#running && this.#pendingMessages > 0) this.#startNow()
+      this.#startNow()
+      await new Promise<void>((resolve) => this.#idle.push(resolve))
     }
     this.#stopped = true
+    this.#wake()
   }
 
   /** New limits hold from the next batch on. */
@@ -172,6 +175,11 @@ export class Ingest {
       this.#pendingBytes >= this.#options.queueMaxBytes ||
       this.#options.budget.full
     )
+  }
+
+  /** A record that would wait for replicas while too many do already [reliability B1]. */
+  #cannotWait(publish: PublishView): boolean {
+    return publish.ackPolicy === POLICY_ALL && this.#options.acks.full
   }
 
   #encode(publish: PublishView, arrival: Arrival): AckError {
@@ -259,6 +267,7 @@ export class Ingest {
     }
     this.#running = false
     this.#wake()
+    for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   async #append(batch: IngestBatch): Promise<void> {
@@ -310,7 +319,12 @@ export class Ingest {
   }
 
   #wake(): void {
-    if (this.#drained.length === 0 || (this.congested && !this.#stopped)) return
+    if (this.#drained.length === 0) return
+    if (this.congested && !this.#stopped) {
+      // Relief is told once: it may have come while this partition's own queue was full.
+      if (this.#options.budget.congested) this.#options.budget.whenRelieved(this.#onRelief)
+      return
+    }
     const waiting = this.#drained
     this.#drained = []
     for (const resolve of waiting) resolve()

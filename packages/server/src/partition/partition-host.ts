@@ -16,6 +16,8 @@ import { partitionSubject } from '@liftbridge/wire'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import {
+  ACKS_MAX_BYTES,
+  ACKS_TOTAL_MAX_BYTES,
   INGEST_QUEUE_MAX_BYTES,
   INGEST_QUEUE_MAX_MESSAGES,
   INGEST_TOTAL_MAX_BYTES,
@@ -61,6 +63,7 @@ export class Partitions implements PartitionHost {
   readonly #options: HostOptions
   readonly #running = new Map<string, Map<number, Running>>()
   readonly #budget = new IngestBudget(INGEST_TOTAL_MAX_BYTES)
+  readonly #ackBudget = new IngestBudget(ACKS_TOTAL_MAX_BYTES)
 
   constructor(options: HostOptions) {
     this.#options = options
@@ -214,6 +217,7 @@ export class Partitions implements PartitionHost {
       log: parts.log,
       cipher: parts.cipher,
       budget: this.#budget,
+      ackBudget: this.#ackBudget,
       clock,
       logger,
       onFenced: (reason) => this.#options.onFenced(stream.name, partition.id, reason),
@@ -226,6 +230,7 @@ export class Partitions implements PartitionHost {
         batch: batchLimits(config),
         queueMaxMessages: INGEST_QUEUE_MAX_MESSAGES,
         queueMaxBytes: INGEST_QUEUE_MAX_BYTES,
+        acksMaxBytes: ACKS_MAX_BYTES,
       },
     })
   }

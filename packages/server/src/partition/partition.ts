@@ -36,6 +36,8 @@ export type PartitionOptions = {
   readonly settings: PartitionSettings
   readonly cipher: ValueCipher | undefined
   readonly budget: IngestBudget
+  /** Memory of records that wait for their acks, of all partitions. */
+  readonly ackBudget: IngestBudget
   readonly clock: Clock
   readonly logger: Logger
   /** The log cannot go on; the host closes the partition and opens it again later. */
@@ -52,6 +54,8 @@ export type PartitionSettings = {
   readonly batch: BatchLimits
   readonly queueMaxMessages: number
   readonly queueMaxBytes: number
+  /** Memory of this partition's records that wait for their acks. */
+  readonly acksMaxBytes: number
 }
 
 export class Partition implements Listener {
@@ -78,7 +82,7 @@ export class Partition implements Listener {
   readonly #acks: AckDispatcher
   readonly #ingest: Ingest
   #syncMaxMessages: number
-  #syncing = false
+  #syncing: Promise<void> | undefined
   #syncWanted = false
   #fenced = false
 
@@ -109,6 +113,8 @@ export class Partition implements Listener {
       source,
       now: () => clock.wallNs(),
       recycle: (batch) => this.#ingest.recycle(batch),
+      budget: options.ackBudget,
+      maxBytes: settings.acksMaxBytes,
     })
     this.#ingest = new Ingest({
       source,
@@ -174,6 +180,8 @@ export class Partition implements Listener {
   /** Stops taking messages, finishes what was accepted, and waits for its acks where it can. */
   async stop(): Promise<void> {
     await this.#ingest.stop()
+    // Acks that a sync under way owes, and its failure, come before the end.
+    await this.#syncing
     if (!this.#fenced && this.log.syncedOffset < this.log.newestOffset) {
       try {
         await this.#sync()
@@ -185,6 +193,8 @@ export class Partition implements Listener {
   }
 
   #onAppended(batch: IngestBatch): void {
+    // What was written around a failed sync may be gone: nobody is told that it is there [D7].
+    if (this.#fenced) return
     if (this.firstReceivedNs === 0n) this.firstReceivedNs = batch.timestampNs
     this.latestReceivedNs = batch.timestampNs
     this.latestReceivedMs = this.#options.clock.monotonicMs()
@@ -217,8 +227,7 @@ export class Partition implements Listener {
       this.#syncWanted = true
       return
     }
-    this.#syncing = true
-    void this.#syncLoop()
+    this.#syncing = this.#syncLoop()
   }
 
   async #syncLoop(): Promise<void> {
@@ -230,7 +239,7 @@ export class Partition implements Listener {
     } catch (error) {
       this.#fence('the log could not be synced', error)
     } finally {
-      this.#syncing = false
+      this.#syncing = undefined
     }
   }
 

@@ -1,0 +1,171 @@
+/** A partition whose disk or neighbours misbehave. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DiskError } from '@liftbridge/log'
+import { IngestBudget } from './ingest-budget.ts'
+import { Collector, openPartition } from './partition-fixture.suite.ts'
+
+const failed = (): DiskError => new DiskError('io', '/log', 'EIO: the disk is gone')
+
+test('with sync policy always nothing is acknowledged before its fdatasync has returned [D1]', async (t) => {
+  const { partition, publish, disk } = await openPartition(t, { syncPolicy: 'always' })
+  const gate = disk.closeGate()
+  const sink = new Collector()
+  for (const ackPolicy of [0, 1, 2] as const) {
+    publish({ correlationId: `p${ackPolicy}`, ackPolicy }, sink)
+  }
+  partition.kick()
+  await gate.reached
+  assert.deepEqual(sink.answers, [])
+  gate.open()
+  await sink.whenAnswered(2)
+  assert.deepEqual(new Set(sink.answers.map(({ id }) => id)), new Set(['p0', 'p1']))
+})
+
+test('with sync policy interval only AckPolicy ALL waits for the sync', async (t) => {
+  const { partition, publish, disk } = await openPartition(t, { syncPolicy: 'interval' })
+  const gate = disk.closeGate()
+  const sink = new Collector()
+  publish({ correlationId: 'leader', ackPolicy: 0 }, sink)
+  publish({ correlationId: 'all', ackPolicy: 1 }, sink)
+  partition.kick()
+  await gate.reached
+  assert.deepEqual(
+    sink.answers.map(({ id }) => id),
+    ['leader'],
+  )
+  gate.open()
+  await sink.whenAnswered(2)
+})
+
+test('after a failed sync nothing it covered is ever acknowledged, whatever the policy [D7]', async (t) => {
+  for (const syncPolicy of ['always', 'interval'] as const) {
+    const { partition, publish, disk, fenced, log } = await openPartition(t, { syncPolicy })
+    const gate = disk.closeGate()
+    const sink = new Collector()
+    publish({ correlationId: 'first', ackPolicy: 1 }, sink)
+    partition.kick()
+    await gate.reached
+    // These are appended while the sync is under way, or wait behind it.
+    for (let index = 0; index < 20; index++) {
+      publish({ correlationId: `all${index}`, ackPolicy: 1 }, sink)
+    }
+    partition.kick()
+    gate.open(failed())
+    await fenced
+    publish({ correlationId: 'after', ackPolicy: 0 }, sink)
+    partition.kick()
+    await partition.stop()
+    await log.close()
+    assert.deepEqual(
+      sink.answers.filter(({ error }) => error === 0),
+      [],
+      syncPolicy,
+    )
+    assert.equal(sink.answers.find(({ id }) => id === 'after')?.error, 1)
+  }
+})
+
+test('a batch that is still being appended when a sync fails is not acknowledged either [D7]', async (t) => {
+  const { partition, publish, disk, fenced } = await openPartition(t, { syncPolicy: 'interval' })
+  const gate = disk.closeGate()
+  const sink = new Collector()
+  publish({ correlationId: 'all', ackPolicy: 1 }, sink)
+  partition.kick()
+  await gate.reached
+  const append = disk.holdWrites()
+  // Larger than what is written on the calling thread.
+  publish({ correlationId: 'leader', ackPolicy: 0, value: Buffer.alloc(900_000) }, sink)
+  partition.kick()
+  await append.reached
+  gate.open(failed())
+  await fenced
+  append.open()
+  await partition.stop()
+  assert.deepEqual(
+    sink.answers.filter(({ error }) => error === 0),
+    [],
+  )
+})
+
+test('an append that finds no space is refused, and the next one is stored [T4]', async (t) => {
+  const { partition, publish, disk, log } = await openPartition(t)
+  const sink = new Collector()
+  publish({ correlationId: 'a' }, sink)
+  partition.kick()
+  await sink.whenAnswered(1)
+  disk.failWrites(new DiskError('no-space', '/log', 'ENOSPC'))
+  publish({ correlationId: 'b' }, sink)
+  partition.kick()
+  await sink.whenAnswered(2)
+  assert.equal(sink.answers[1]?.error, 1)
+  assert.equal(log.newestOffset, 0)
+  disk.failWrites(undefined)
+  publish({ correlationId: 'c' }, sink)
+  partition.kick()
+  await sink.whenAnswered(3)
+  assert.deepEqual(sink.answers[2], { id: 'c', offset: 1, error: 0 })
+  assert.ok(!partition.fenced)
+})
+
+test('stopping ends although other partitions hold the whole budget', async (t) => {
+  const budget = new IngestBudget(1_000)
+  const { partition, publish } = await openPartition(t, {}, budget)
+  const sink = new Collector()
+  publish({ correlationId: 'a' }, sink)
+  budget.take(900)
+  await partition.stop()
+  assert.equal(sink.answers[0]?.error, 0)
+})
+
+test('stopping does not wait for a batch to fill', async (t) => {
+  const { partition, publish } = await openPartition(t, {
+    batch: { maxMessages: 100, maxTimeMs: 3_600_000 },
+  })
+  const sink = new Collector()
+  publish({ correlationId: 'a', ackPolicy: 1 }, sink)
+  partition.kick()
+  await partition.stop()
+  assert.deepEqual(sink.answers, [{ id: 'a', offset: 0, error: 0 }])
+})
+
+test('whoever waits for room is woken however often the budget fills up again', async (t) => {
+  const budget = new IngestBudget(1_000_000)
+  const settings = { queueMaxMessages: 2, batch: { maxMessages: 1, maxTimeMs: 0 } }
+  const { partition, publish } = await openPartition(t, settings, budget)
+  const sink = new Collector()
+  publish({ correlationId: 'a' }, sink)
+  publish({ correlationId: 'b' }, sink)
+  budget.take(900_000)
+  const drained = partition.drained()
+  // There is room for a moment, but now this partition's own queue is full.
+  budget.give(900_000)
+  budget.take(900_000)
+  partition.kick()
+  await sink.whenAnswered(2)
+  await new Promise((resolve) => setImmediate(resolve))
+  budget.give(900_000)
+  await drained
+})
+
+test('records that wait for acks which cannot come are bounded [B1]', async (t) => {
+  // Two replicas are asked for and there is one: nothing with AckPolicy ALL is ever due.
+  const { partition, publish } = await openPartition(t, {
+    minIsr: 2,
+    acksMaxBytes: 200_000,
+    batch: { maxMessages: 10, maxTimeMs: 0 },
+  })
+  const sink = new Collector()
+  const leaders = new Collector()
+  for (let index = 0; index < 30; index++) {
+    for (let n = 0; n < 9; n++) publish({ correlationId: `${index}.${n}`, ackPolicy: 1 }, sink)
+    // LEADER does not wait for the others.
+    publish({ correlationId: 'leader', ackPolicy: 0 }, leaders)
+    partition.kick()
+    await leaders.whenAnswered(index + 1)
+  }
+  assert.ok(leaders.answers.every(({ error }) => error === 0))
+  const refused = sink.answers.filter(({ error }) => error === 1)
+  assert.ok(refused.length > 100, `${refused.length} of 270 were refused`)
+  assert.equal(refused.length, sink.answers.length)
+})
