@@ -5,9 +5,10 @@
  *   --seed N      the random choices (printed at the start)
  *   --rate N      messages per second offered (40,000)
  *   --min-rate N  messages per second that must have been sent, over all rounds (20,000)
- *   --only PART   `kill` or `faults`
+ *   --only PART   `kill`, `faults` or `clients`
  */
 import { parseArgs } from 'node:util'
+import { clientsVanish } from './fault-clients.ts'
 import { diskFull } from './fault-disk-full.ts'
 import { indexZeroed, tailTorn } from './fault-files.ts'
 import { natsKilled } from './fault-nats.ts'
@@ -27,7 +28,7 @@ const { values } = parseArgs({
 
 const report = new Report()
 console.log(`e2e: ${values.rounds} rounds, --seed ${values.seed}`)
-if (values.only !== 'faults') {
+if (values.only === undefined || values.only === 'kill') {
   await killRounds(report, {
     rounds: Number(values.rounds),
     random: new Random(Number(values.seed)),
@@ -35,10 +36,12 @@ if (values.only !== 'faults') {
     minRatePerSecond: Number(values['min-rate']),
   })
 }
-if (values.only !== 'kill') {
+if (values.only === 'clients') await clientsVanish(report)
+if (values.only === undefined || values.only === 'faults') {
   const random = new Random(Number(values.seed))
   await tailTorn(report, random)
   await indexZeroed(report, random)
+  await clientsVanish(report)
   await natsKilled(report)
   await diskFull(report)
 }

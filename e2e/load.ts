@@ -49,6 +49,7 @@ export class Publisher {
   readonly #messageMaxBytes: number
   #outstanding = 0
   #stopped = false
+  #fault: Error | undefined
   #wake: (() => void) | undefined
 
   constructor(
@@ -65,6 +66,10 @@ export class Publisher {
     this.#call.onMessages(
       (bytes, start, end) => this.#onResponse(bytes, start, end),
       () => this.#release(),
+      (error) => {
+        this.#fault = error
+        this.close()
+      },
     )
     this.#call.ended.then(() => this.stop()).catch(() => undefined)
   }
@@ -103,6 +108,11 @@ export class Publisher {
   close(): void {
     this.stop()
     this.#call.cancel()
+  }
+
+  /** What the server sent that no server may send. */
+  get fault(): Error | undefined {
+    return this.#fault
   }
 
   get outstanding(): number {

@@ -16,6 +16,8 @@ const WINDOW_BYTES = 16 * 1024 * 1024
 /** The compression flag and the length before each message. */
 export const PREFIX_BYTES = 5
 
+const MESSAGE_MAX_BYTES = 16 * 1024 * 1024
+
 /** How a call ended. `code` is undefined when the connection broke before any status came. */
 export type CallEnd = { readonly code: number | undefined; readonly message: string }
 
@@ -80,6 +82,31 @@ export class RawConnection {
 /** Is given each message as a range of a larger buffer, which is reused: copy to keep. */
 export type OnMessage = (bytes: Buffer, start: number, end: number) => void
 
+export type OnFault = (error: Error) => void
+
+function rethrow(error: Error): void {
+  throw error
+}
+
+/** Calls back for each whole message; where the first incomplete one begins. */
+function eachMessage(bytes: Buffer, onMessage: OnMessage): number {
+  let at = 0
+  while (at + PREFIX_BYTES <= bytes.length) {
+    const size = bytes.readUInt32BE(at + 1)
+    // Without this a mangled prefix would look like a server that never answers.
+    if (bytes[at] !== 0 || size > MESSAGE_MAX_BYTES) {
+      throw new Error(
+        `a mangled message prefix: ${JSON.stringify(bytes.toString('latin1', at, at + 40))}`,
+      )
+    }
+    const end = at + PREFIX_BYTES + size
+    if (end > bytes.length) break
+    onMessage(bytes, at + PREFIX_BYTES, end)
+    at = end
+  }
+  return at
+}
+
 export class RawCall {
   readonly #stream: ClientHttp2Stream
   readonly ended: Promise<CallEnd>
@@ -103,22 +130,25 @@ export class RawCall {
     })
   }
 
-  /** Cuts what arrives into messages. `onBatch` runs once for each piece that the socket gave. */
-  onMessages(onMessage: OnMessage, onBatch?: () => void): void {
+  /**
+   * Cuts what arrives into messages. `onBatch` runs once for each piece that the socket gave.
+   * What cannot be cut, or what a callback throws, goes to `onFault`; by default it is thrown,
+   * which ends the process: load on a server that answers garbage measures nothing.
+   */
+  onMessages(onMessage: OnMessage, onBatch?: () => void, onFault: OnFault = rethrow): void {
     let rest: Buffer | undefined
+    let faulty = false
     this.#stream.on('data', (chunk: Buffer) => {
-      let bytes = chunk
-      if (rest !== undefined) bytes = Buffer.concat([rest, chunk])
-      rest = undefined
-      let at = 0
-      while (at + PREFIX_BYTES <= bytes.length) {
-        const end = at + PREFIX_BYTES + bytes.readUInt32BE(at + 1)
-        if (end > bytes.length) break
-        onMessage(bytes, at + PREFIX_BYTES, end)
-        at = end
+      if (faulty) return
+      const bytes = rest === undefined ? chunk : Buffer.concat([rest, chunk])
+      try {
+        const at = eachMessage(bytes, onMessage)
+        rest = at < bytes.length ? bytes.subarray(at) : undefined
+        onBatch?.()
+      } catch (error) {
+        faulty = true
+        onFault(error instanceof Error ? error : new Error(String(error)))
       }
-      if (at < bytes.length) rest = bytes.subarray(at)
-      onBatch?.()
     })
   }
 

@@ -33,15 +33,24 @@ async function readPartition(connection: RawConnection, target: Target): Promise
   const message = new MessageReader()
   let handshake = false
   target.history.beginRead()
-  call.onMessages((bytes, start, end) => {
-    if (handshake) message.read(bytes, [start, end], target)
-    else if (start === end) handshake = true
-    else throw new Error(`${target.stream}: the first message is not empty`)
-  })
+  let fault: Error | undefined
+  call.onMessages(
+    (bytes, start, end) => {
+      if (handshake) message.read(bytes, [start, end], target)
+      else if (start === end) handshake = true
+      else throw new Error(`${target.stream}: the first message is not empty`)
+    },
+    undefined,
+    (error) => {
+      fault = error
+      call.cancel()
+    },
+  )
   const { stream, partition } = target
   const position = { startPosition: EARLIEST, stopPosition: STOP_LATEST }
   call.end(prefixed(encodeSubscribe({ stream, partition, ...position })))
   const { code, message: text } = await call.ended
+  if (fault !== undefined) throw fault
   const empty = text === 'Stream is empty' && target.history.length === 0
   if (code === RESOURCE_EXHAUSTED && (empty || text === 'Stop offset reached')) return
   throw new Error(`reading ${stream} ${partition} ended with ${code} ${text}`)

@@ -76,6 +76,7 @@ export class ServerUnderLoad {
     const inFlight = publishers.reduce((sum, publisher) => sum + publisher.outstanding, 0)
     for (const publisher of publishers) publisher.stop()
     await Promise.all(running)
+    for (const { fault } of publishers) if (fault !== undefined) throw fault
     return { counts, seconds, inFlight, publishers, connections }
   }
 
@@ -98,6 +99,13 @@ export class ServerUnderLoad {
     } finally {
       connection?.close()
     }
+  }
+
+  /** Creates a stream that no history watches. */
+  async createStream(name: string): Promise<void> {
+    const [connection] = await this.#connect(1)
+    await connection?.unary('CreateStream', encodeCreateStream(name, name, 1))
+    connection?.close()
   }
 
   /** What the server shows of everything acknowledged: messages, created and deleted streams. */
