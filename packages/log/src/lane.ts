@@ -62,7 +62,9 @@ export class SharedRun<T> {
       // The callers of that run have its error; the next run stands for itself.
     }
     this.#next = undefined
-    return this.#start()
+    // Somebody who saw that run end may have started one before this continues; it began after
+    // every caller here joined, so it serves them too.
+    return this.#running ?? this.#start()
   }
 
   #start(): Promise<T> {
