@@ -265,7 +265,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     status: 'DATA_LOSS',
     text: 'partition {partition} of stream {stream} cannot be read: {reason}',
     meaning:
-      'Bytes on disk do not match their checksum. The partition is fenced; other partitions go on.',
+      'Bytes on disk do not match their checksum. The damaged segment is not served; everything else goes on.',
   },
   'subscribe.encryption': {
     status: 'DATA_LOSS',

@@ -369,7 +369,9 @@ class Server implements LiftbridgeServer {
       },
       {
         name: 'partitions',
-        ok: problems.length === 0,
+        // One bad partition does not make the others unavailable: it is told, and the server stays
+        // in the balancers.
+        ok: true,
         detail: problems.length === 0 ? '' : `${problems.length} not running: ${listed.join('; ')}`,
       },
       {

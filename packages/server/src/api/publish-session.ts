@@ -132,9 +132,8 @@ export class PublishSession implements AckSink {
   }
 
   flush(): void {
-    if (this.#used > this.#written) {
-      this.#send()
-    }
+    if (this.#over) return
+    if (this.#used > this.#written) this.#send()
     if (this.#wake && this.#inFlight <= PUBLISH_IN_FLIGHT_MAX / 2) this.#wake()
   }
 

@@ -28,25 +28,33 @@ export class SharedSlab {
   readonly bytes: Buffer
   #pending = 0
   #retired = false
+  #given = false
 
   constructor(size: number = SLAB_BYTES) {
     this.bytes = size <= SLAB_BYTES ? takeSlab() : Buffer.allocUnsafeSlow(size)
   }
 
   /** Called for each piece that is handed out; its result is to be called when the piece is sent. */
-  readonly lend = (): (() => void) => {
+  lend(): () => void {
+    if (this.#retired) throw new Error('a retired slab belongs to others')
     this.#pending++
     return this.#sent
   }
 
-  /** The owner writes no more into it. */
+  /** The owner writes no more into it, and lends no more of it. */
   retire(): void {
     this.#retired = true
-    if (this.#pending === 0) giveSlab(this.bytes)
+    this.#giveOnce()
   }
 
   readonly #sent = (): void => {
     this.#pending--
-    if (this.#retired && this.#pending === 0) giveSlab(this.bytes)
+    this.#giveOnce()
+  }
+
+  #giveOnce(): void {
+    if (!this.#retired || this.#pending > 0 || this.#given) return
+    this.#given = true
+    giveSlab(this.bytes)
   }
 }

@@ -225,6 +225,9 @@ function asClientError(context: ApiContext, partition: Partition, error: unknown
     return new LiftbridgeError('subscribe.deleted')
   }
   if (!(error instanceof CorruptSegmentError)) return error
-  const values = { stream: partition.stream, partition: partition.id, reason: error.message }
+  // Where the file lies is for the log, not for clients.
+  const { reason, baseOffset, position } = error.damage
+  const where = `${reason} in the segment that begins at offset ${baseOffset}, position ${position}`
+  const values = { stream: partition.stream, partition: partition.id, reason: where }
   return new LiftbridgeError('subscribe.corrupt', values, { cause: error })
 }
