@@ -11,8 +11,6 @@ export const LOG_SUFFIX = '.log'
 export const INDEX_SUFFIX = '.index'
 /** Compaction's output until it takes the segment's place. */
 export const CLEANED_SUFFIX = '.cleaned'
-/** How Go Liftbridge names what a truncation keeps. */
-export const TRUNCATED_SUFFIX = '.truncated'
 
 /** The name shared by a segment's files: its base offset in 20 digits. */
 export function segmentStem(baseOffset: Offset): string {
