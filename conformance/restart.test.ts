@@ -122,7 +122,8 @@ onEachDeployment('A log', (running) => {
     assert.deepEqual(offsets.slice(-3), ['57', '58', '59'])
     const request = { stream, startPosition: 'OFFSET', startOffset: 0 }
     const subscription = await Subscription.open(running().api, request)
-    assert.equal((await subscription.message()).offset, offsets[0])
+    // Compaction may have gone on in between; what was removed before stays removed.
+    assert.ok(Number((await subscription.message()).offset) >= Number(offsets[0]))
     subscription.cancel()
   })
 })
