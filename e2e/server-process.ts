@@ -20,6 +20,8 @@ export type ServerOptions = {
 }
 
 const READY_WITHIN_MS = 20_000
+/** As `npm start` runs it. */
+const NODE_ARGS = ['--conditions=source', '--max-semi-space-size=16']
 const OUTPUT_SHOWN_CHARS = 3_000
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const mainProgram = join(root, 'packages/server/src/main.ts')
@@ -85,8 +87,10 @@ export class ServerProcess {
     this.#child = new Child({
       command: process.execPath,
       args: [
+        // As npm start and the shipped program have it.
+        '--max-semi-space-size=16',
+        ...NODE_ARGS,
         ...(this.#options.nodeArgs ?? []),
-        '--conditions=source',
         mainProgram,
         '--config',
         this.#writeConfiguration(),
