@@ -77,6 +77,7 @@ async function judge(store: Store): Promise<ReadResult> {
   const counts = noCounts()
   const publisher = new Publisher(connection, target, { window: 500, counts })
   const running = publisher.run(10, 1_000)
+  // The load runs by itself: this looks now and then whether enough has been sent.
   while (counts.sent < LIE_AFTER * 3) await sleep(5)
   publisher.stop()
   await running
