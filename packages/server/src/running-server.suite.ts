@@ -17,6 +17,7 @@ import {
   type ServerStreamCall,
 } from '@liftbridge/grpc'
 import { api, create, fromBinary, toBinary, type MessageInitShape } from '@liftbridge/wire'
+import type { Disk } from '@liftbridge/log'
 import type { Config } from './config/config.ts'
 import { loadConfig } from './config/load.ts'
 import { silentLogger, type Logger } from './logging/logger.ts'
@@ -59,6 +60,7 @@ export type RunOptions = {
   readonly settings?: Readonly<Record<string, string>>
   readonly masterKey?: Uint8Array
   readonly logger?: Logger
+  readonly disk?: Disk
 }
 
 export type Running = {
@@ -78,6 +80,7 @@ export async function run(t: TestContext, options: RunOptions = {}): Promise<Run
     logger: options.logger ?? silentLogger,
     version: 'test',
     masterKey: options.masterKey,
+    ...(options.disk ? { disk: options.disk } : {}),
   })
   const clients: TestClient[] = []
   const connections: NatsConnection[] = []

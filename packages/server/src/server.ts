@@ -49,6 +49,8 @@ export type ServerOptions = {
   readonly version: string
   /** Bytes of LIFTBRIDGE_ENCRYPTION_KEY. */
   readonly masterKey?: Uint8Array | undefined
+  /** Storage of the logs; the one of this machine when absent. */
+  readonly disk?: Disk
 }
 
 /** A running server; made by `startServer`. */
@@ -96,7 +98,7 @@ class Server implements LiftbridgeServer {
   readonly #options: ServerOptions
   readonly #clock: Clock = createSystemClock()
   readonly #random: Random = createSystemRandom()
-  readonly #disk: Disk = createNodeDisk()
+  readonly #disk: Disk
   readonly #health = new HealthService()
   readonly #stopping = new AbortController()
   readonly #closers = new Map<Part, () => Promise<void> | void>()
@@ -114,6 +116,7 @@ class Server implements LiftbridgeServer {
     this.#options = options
     this.#config = options.config
     this.#logger = options.logger
+    this.#disk = options.disk ?? createNodeDisk()
     this.#address = options.config.bind
   }
 

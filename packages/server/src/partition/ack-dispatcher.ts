@@ -4,7 +4,7 @@
  * with one `flush` per sink, so that a publisher gets a batch of acks in one write.
  */
 import { AckFields } from '@liftbridge/wire'
-import { ACK_OK, POLICY_ALL, POLICY_LEADER, setCommit, setReception } from './ack.ts'
+import { ACK_OK, ACK_UNKNOWN, POLICY_ALL, POLICY_LEADER, setCommit, setReception } from './ack.ts'
 import type { AckError, AckSink, AckSource } from './ack.ts'
 import type { Arrival } from './arrival.ts'
 import type { IngestBatch } from './ingest-batch.ts'
@@ -93,13 +93,24 @@ export class AckDispatcher {
   }
 
   /**
-   * Forgets the records that wait for ALL without an answer: the partition stops, and whether they
-   * will be committed is not known here [LB data plane 4.4].
+   * The partition stops or is fenced: whoever still waits is told that the fate of the message is
+   * not known here, since its record may be there when the log is read again [D5, D7].
    */
   abandon(): void {
+    setCommit(this.#ack, this.#now())
+    for (const batch of this.#waiting) {
+      for (let index = 0; index < batch.count; index++) {
+        const policy = batch.policies[index]
+        const waits =
+          (policy === POLICY_LEADER && !batch.leadersAnswered) ||
+          (policy === POLICY_ALL && batch.baseOffset + index > batch.allThrough)
+        if (waits) this.#deliverError(batch, index, ACK_UNKNOWN)
+      }
+    }
     this.#waiting.length = 0
     this.#budget.give(this.#waitingBytes)
     this.#waitingBytes = 0
+    this.#flush()
   }
 
   #answer(batch: IngestBatch, due: { readonly policy: number; readonly through: number }): void {

@@ -62,7 +62,10 @@ test('after a failed sync nothing it covered is ever acknowledged, whatever the 
       [],
       syncPolicy,
     )
-    assert.equal(sink.answers.find(({ id }) => id === 'after')?.error, 1)
+    // Each is told once that its fate is not known.
+    const answered = sink.answers.map(({ id }) => id)
+    assert.equal(answered.length, 22)
+    assert.equal(new Set(answered).size, 22)
   }
 })
 

@@ -81,6 +81,7 @@ export class FaultyDisk implements Disk {
   writeGate: Gate | undefined
   writeError: Error | undefined
   syncError: Error | undefined
+  openError: Error | undefined
   renameError: Error | undefined
 
   closeGate(): Gate {
@@ -98,6 +99,7 @@ export class FaultyDisk implements Disk {
   }
 
   async open(path: string, options?: { readonly create?: boolean }): Promise<DiskFile> {
+    if (this.openError && this.concerns(path)) throw this.openError
     const file = await this.#disk.open(path, options)
     return this.concerns(path) ? new FaultyFile(this, file) : file
   }

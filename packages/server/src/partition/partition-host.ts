@@ -121,6 +121,8 @@ export class Partitions implements PartitionHost {
         await this.#options.router.flush()
       } catch (error) {
         unlisten()
+        // It may have taken messages from NATS already.
+        await running.stop()
         throw error
       }
       const openedMs = this.#options.clock.monotonicMs()
@@ -157,11 +159,14 @@ export class Partitions implements PartitionHost {
   reconfigure(): void {
     const config = this.#options.config()
     const defaults = this.#options.defaults()
+    const nowMs = this.#options.clock.monotonicMs()
     const settings = { batch: batchLimits(config), syncMaxMessages: config.streams.sync.messages }
     for (const partitions of this.#running.values()) {
       for (const running of partitions.values()) {
         running.effective = effectiveConfig(running.wanted.stream.config, defaults)
         running.partition.log.setRetention(retentionOf(running.effective))
+        const soonMs = nowMs + running.effective.cleanerIntervalMs
+        running.nextCleanMs = Math.min(running.nextCleanMs, soonMs)
         running.partition.reconfigure(settings)
       }
     }

@@ -11,7 +11,7 @@ import { PartitionLeader, type LeaderOutput, type SyncPolicy } from '@liftbridge
 import type { PublishView } from '@liftbridge/wire'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logging/logger.ts'
-import { AckSource, type AckSink } from './ack.ts'
+import { ACK_UNKNOWN, AckSource, type AckSink } from './ack.ts'
 import { AckDispatcher } from './ack-dispatcher.ts'
 import type { Arrival } from './arrival.ts'
 import type { ValueCipher } from './encryption.ts'
@@ -194,7 +194,10 @@ export class Partition implements Listener {
 
   #onAppended(batch: IngestBatch): void {
     // What was written around a failed sync may be gone: nobody is told that it is there [D7].
-    if (this.#fenced) return
+    if (this.#fenced) {
+      this.#acks.reject(batch, ACK_UNKNOWN)
+      return
+    }
     if (this.firstReceivedNs === 0n) this.firstReceivedNs = batch.timestampNs
     this.latestReceivedNs = batch.timestampNs
     this.latestReceivedMs = this.#options.clock.monotonicMs()

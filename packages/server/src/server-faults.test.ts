@@ -1,0 +1,133 @@
+/** A whole server whose disk fails under one partition. */
+import assert from 'node:assert/strict'
+import { get } from 'node:http'
+import { test } from 'node:test'
+import { DiskError } from '@liftbridge/log'
+import { api } from '@liftbridge/wire'
+import { FaultyDisk } from './partition/partition-fixture.suite.ts'
+import { endingOf, run, until, type TestClient } from './running-server.suite.ts'
+
+const { AckPolicy, StartPosition: Start } = api
+
+/** Faults concern the partition 0 of the stream `bad` only. */
+function diskOf(): FaultyDisk {
+  const disk = new FaultyDisk()
+  disk.concerns = (path) => path.includes('/streams/bad/0/')
+  return disk
+}
+
+async function makeStreams(client: TestClient): Promise<void> {
+  await client.create('bad')
+  await client.create('good')
+  for (const name of ['bad', 'good']) await client.publish(name, 'first')
+}
+
+function readiness(port: number): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path: '/readyz', agent: false }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (text: string) => (body += text))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+    }).on('error', reject)
+  })
+}
+
+test('a failing sync fences its partition only, which is opened again and serves [D7]', async (t) => {
+  const disk = diskOf()
+  const { client, server } = await run(t, { disk, settings: { 'streams.sync.policy': 'always' } })
+  await makeStreams(client)
+  const reader = client.subscribe('bad')
+  await reader.started()
+  disk.syncError = new DiskError('io', '/bad', 'EIO')
+  const lost = endingOf(client.publish('bad', 'never acknowledged', { deadlineMs: 10_000 }))
+  await until('the partition is down', async () => {
+    return (
+      (await endingOf(client.publish('bad', 'x', { deadlineMs: 200 }))).status === 'UNAVAILABLE'
+    )
+  })
+  // One bad partition is told, and does not take the server out of service.
+  const down = await readiness(server.address.port)
+  assert.equal(down.status, 200)
+  assert.match(down.body, /bad\/0/)
+  assert.notEqual((await reader.toEnd()).ending.status, 'OK')
+  assert.equal((await client.publish('good', 'second'))?.offset, 1n)
+  assert.equal((await client.publish('good', 'third', { ackPolicy: AckPolicy.ALL }))?.offset, 2n)
+  disk.syncError = undefined
+  await until('the partition is up again', async () => {
+    return (await endingOf(client.publish('bad', 'later', { deadlineMs: 500 }))).status === 'OK'
+  })
+  assert.deepEqual(await lost, { status: 'UNKNOWN', text: 'unknown error' })
+  const values = await client.values('bad')
+  assert.equal(values[0], 'first')
+  assert.equal(values.filter((value) => value === 'later').length, 1)
+  assert.doesNotMatch((await readiness(server.address.port)).body, /bad\/0/)
+})
+
+test('a long PublishAsync call goes on when its partition is back', async (t) => {
+  const disk = diskOf()
+  const { client } = await run(t, { disk })
+  await makeStreams(client)
+  const publisher = client.publishAsync()
+  disk.syncError = new DiskError('io', '/bad', 'EIO')
+  publisher.send('bad', 'fences', { ackPolicy: AckPolicy.ALL })
+  let index = 0
+  const attempt = async (): Promise<boolean> => {
+    publisher.send('bad', `try ${index++}`, { ackPolicy: AckPolicy.LEADER })
+    const [answer] = await publisher.answers(1)
+    return answer?.asyncError === undefined
+  }
+  await until('the partition is down', async () => !(await attempt()))
+  disk.syncError = undefined
+  await until('the call is served again', attempt)
+})
+
+test('a full disk refuses messages and keeps what is there; space makes it go on [T4]', async (t) => {
+  const disk = diskOf()
+  const { client, server } = await run(t, { disk })
+  await makeStreams(client)
+  disk.writeError = new DiskError('no-space', '/bad', 'ENOSPC')
+  for (let index = 0; index < 3; index++) {
+    const ending = await endingOf(client.publish('bad', 'no room'))
+    assert.deepEqual(ending, { status: 'UNKNOWN', text: 'unknown error' })
+  }
+  assert.deepEqual(await client.values('bad'), ['first'])
+  assert.equal((await client.publish('good', 'second'))?.offset, 1n)
+  disk.writeError = undefined
+  assert.equal((await client.publish('bad', 'second'))?.offset, 1n)
+  assert.equal((await readiness(server.address.port)).status, 200)
+  assert.deepEqual(await client.values('bad'), ['first', 'second'])
+})
+
+test('a high watermark that cannot be written changes nothing for anybody', async (t) => {
+  const disk = diskOf()
+  disk.concerns = (path) => path.endsWith('/streams/bad/0/replication-offset-checkpoint')
+  disk.renameError = new DiskError('io', '/bad', 'EIO')
+  const first = await run(t, { disk })
+  await makeStreams(first.client)
+  for (let index = 0; index < 10; index++) {
+    await first.client.publish('bad', `${index}`, { ackPolicy: AckPolicy.ALL })
+  }
+  await first.server.stop()
+  const second = await run(t, { directory: first.directory })
+  assert.equal((await second.client.values('bad')).length, 11)
+  assert.equal((await second.client.publish('bad', 'next'))?.offset, 11n)
+})
+
+test('a partition that cannot be opened leaves the server and the others up', async (t) => {
+  const first = await run(t)
+  await makeStreams(first.client)
+  await first.server.stop()
+  const disk = diskOf()
+  disk.openError = new DiskError('io', '/bad', 'EIO')
+  const { client, server } = await run(t, { directory: first.directory, disk })
+  assert.equal((await client.publish('good', 'second'))?.offset, 1n)
+  assert.equal((await endingOf(client.publish('bad', 'x'))).status, 'UNAVAILABLE')
+  const subscribing = client.subscribe('bad', { startPosition: Start.EARLIEST }).take(1)
+  assert.equal((await endingOf(subscribing)).status, 'UNAVAILABLE')
+  assert.match((await readiness(server.address.port)).body, /bad\/0/)
+  disk.openError = undefined
+  await until('it is opened after all', async () => {
+    return (await endingOf(client.publish('bad', 'x'))).status === 'OK'
+  })
+})
