@@ -43,7 +43,7 @@ export interface Damage {
   readonly reason: string
 }
 
-/** Durable bytes do not verify: the segment is quarantined and never served [T2]. */
+/** Durable bytes do not verify: the segment is quarantined, and these are never served [T2]. */
 export class CorruptSegmentError extends LogError {
   readonly damage: Damage
   constructor(damage: Damage) {

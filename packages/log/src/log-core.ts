@@ -120,7 +120,7 @@ export class LogCore {
     this.notify('state')
   }
 
-  /** Takes a segment out of service, once. */
+  /** Notes a segment's damage, once. The active one is sealed before the next append. */
   quarantine(segment: Segment, damage: Damage): void {
     if (segment.damage !== undefined) return
     segment.damage = damage

@@ -13,7 +13,7 @@ export interface RetentionPolicy {
 
 /** Something that an operator should know of and that did not stop the log. */
 export type LogProblem =
-  /** Durable bytes do not verify; the segment is not served any more [T2]. */
+  /** Durable bytes do not verify: the segment takes no more records, and these are not served [T2]. */
   | { readonly kind: 'segment-quarantined'; readonly damage: Damage }
   /** The log ends before the offset that was durable once; `lostFrom` is the first one missing. */
   | { readonly kind: 'durable-tail-missing'; readonly lostFrom: Offset; readonly mark: Offset }

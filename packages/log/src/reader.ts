@@ -83,8 +83,9 @@ export class LogReader implements LogListener {
 
   /**
    * The next records that are there now, from memory or disk; undefined when there are none.
-   * Throws `CorruptSegmentError` when the next record is in a damaged segment, `DiskError` when
-   * reading fails; the reader stays where it is.
+   * Throws `CorruptSegmentError` when the next record does not verify, or cannot be told for sure
+   * in a damaged segment, and `DiskError` when reading fails; the reader stays where it is, and
+   * one that starts behind the damage can go on.
    */
   async poll(options: ReadOptions = {}): Promise<LogBlock | LogEnd | undefined> {
     const maxBytes = Math.max(1, options.maxBytes ?? BLOCK_BYTES)
@@ -168,9 +169,13 @@ export class LogReader implements LogListener {
   async #fromDisk(maxBytes: number): Promise<LogBlock | undefined> {
     const segment = this.#segment ?? (await this.#locate())
     if (segment === undefined) return undefined
-    if (segment.damage !== undefined) throw new CorruptSegmentError(segment.damage)
     const position = this.#position
     const rest = segment.size - position
+    const { damage } = segment
+    if (damage !== undefined && this.#next <= segment.lastOffset) {
+      // Records that are missing at the end of a damaged segment are not passed over in silence.
+      if (!segment.isReadable || rest <= 0) throw new CorruptSegmentError(damage)
+    }
     if (rest <= 0) {
       this.#enterNext(segment)
       return undefined
@@ -247,7 +252,9 @@ export class LogReader implements LogListener {
       return
     }
     const rest = segment.size - position
-    if (stop === 'short' && read >= FRAME_SIZE && nextSize <= rest && nextSize > read) {
+    // Asked for once already, it is not in the file: trying again would never end.
+    const untried = nextSize > this.#largeRecord
+    if (stop === 'short' && read >= FRAME_SIZE && nextSize <= rest && untried) {
       this.#largeRecord = nextSize
       return
     }
@@ -267,7 +274,9 @@ export class LogReader implements LogListener {
       this.#next = this.#limit + 1
       return undefined
     }
-    if (segment.damage !== undefined) throw new CorruptSegmentError(segment.damage)
+    if (segment.damage !== undefined && !segment.isReadable) {
+      throw new CorruptSegmentError(segment.damage)
+    }
     let position = 0
     if (this.#next > segment.firstOffset) {
       const found = await this.#search(segment)

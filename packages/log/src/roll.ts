@@ -4,7 +4,11 @@ import type { LogCore } from './log-core.ts'
 import { LOG_SUFFIX, MAX_SEGMENT_BYTES, MAX_SEGMENT_SPAN, Segment, segmentStem } from './segment.ts'
 import { NO_OFFSET, type Offset, type TimestampNs } from './units.ts'
 
-/** Rolls when the active segment is full or too old, or cannot hold what is coming. */
+/**
+ * Rolls when the active segment is full or too old, or cannot hold what is coming, or when it is
+ * damaged: what is appended behind damage might not be found again, so it goes to a new segment
+ * [T2].
+ */
 export async function rollIfNeeded(
   core: LogCore,
   coming: {
@@ -17,6 +21,7 @@ export async function rollIfNeeded(
   const segment = core.active
   if (segment.firstOffset === NO_OFFSET) return
   const full =
+    segment.damage !== undefined ||
     segment.size >= core.segmentMaxBytes ||
     segment.size + coming.bytes > MAX_SEGMENT_BYTES ||
     segment.nextOffset + coming.records - segment.baseOffset > MAX_SEGMENT_SPAN

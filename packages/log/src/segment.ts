@@ -58,7 +58,7 @@ export class Segment {
   lastTimestampNs: TimestampNs = 0n
   /** False once retention, truncation or compaction took it out of the log. */
   live = true
-  /** Set when durable bytes did not verify; such a segment is never served [T2]. */
+  /** Set when durable bytes did not verify; such a segment takes no more records [T2]. */
   damage: Damage | undefined
 
   constructor(
@@ -89,6 +89,15 @@ export class Segment {
   /** True when no offset is missing between the first record and the last. */
   get isDense(): boolean {
     return this.count === 0 || this.lastOffset - this.firstOffset + 1 === this.count
+  }
+
+  /**
+   * False when none of its records may be read. Those of a damaged segment may as long as its index
+   * names every one of them: then offsets are verified as well as checksums, so what is read is
+   * what was written, and only the damaged records are missed.
+   */
+  get isReadable(): boolean {
+    return this.damage === undefined || this.isDense
   }
 
   /** No offset in this segment can be larger; one that claims to be is damage. */

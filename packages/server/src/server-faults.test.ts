@@ -1,11 +1,19 @@
 /** A whole server whose disk fails under one partition. */
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { test } from 'node:test'
 import { DiskError } from '@liftbridge/log'
 import { api } from '@liftbridge/wire'
 import { FaultyDisk } from './partition/partition-fixture.suite.ts'
-import { endingOf, run, until, type TestClient } from './running-server.suite.ts'
+import {
+  endingOf,
+  run,
+  until,
+  valueOf,
+  type Subscription,
+  type TestClient,
+} from './running-server.suite.ts'
 
 const { AckPolicy, StartPosition: Start } = api
 
@@ -130,4 +138,27 @@ test('a partition that cannot be opened leaves the server and the others up', as
   await until('it is opened after all', async () => {
     return (await endingOf(client.publish('bad', 'x'))).status === 'OK'
   })
+})
+
+test('a byte that flips under a running partition costs its record, not those that follow [T2]', async (t) => {
+  const { client, server, directory } = await run(t)
+  await client.create('bad')
+  for (const value of ['v0', 'v1', 'v2']) await client.publish('bad', value)
+  await server.stop()
+  const again = await run(t, { directory })
+  const path = `${directory}/streams/bad/0/${'0'.repeat(20)}.log`
+  const bytes = await readFile(path)
+  const at = bytes.indexOf('v1')
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  await writeFile(path, bytes)
+  const subscribe = (startOffset: bigint): Subscription =>
+    again.client.subscribe('bad', { startPosition: Start.OFFSET, startOffset })
+  const early = await subscribe(0n).toEnd()
+  assert.deepEqual(early.messages.map(valueOf), ['v0'])
+  assert.equal(early.ending.status, 'DATA_LOSS')
+  assert.equal((await again.client.publish('bad', 'v3', { ackPolicy: AckPolicy.ALL }))?.offset, 3n)
+  assert.deepEqual((await subscribe(2n).take(2)).map(valueOf), ['v2', 'v3'])
+  const ready = await readiness(again.server.address.port)
+  assert.equal(ready.status, 200)
+  assert.match(ready.body, /bad\/0: [^"]*\.log at offset 1/)
 })

@@ -39,6 +39,7 @@ import { logReconciler } from './metadata/reconciler-log.ts'
 import { SingleServerConsensus } from './metadata/single-server-consensus.ts'
 import { StreamDirectories } from './metadata/stream-directories.ts'
 import { openNats, type NatsConnections } from './nats-connections.ts'
+import { damageReport } from './partition/damage-report.ts'
 import { NatsAcks } from './partition/nats-acks.ts'
 import { Partitions } from './partition/partition-host.ts'
 import { SubjectRouter } from './partition/subject-router.ts'
@@ -360,6 +361,7 @@ class Server implements LiftbridgeServer {
     const nats = this.#nats
     const connected = nats !== undefined && nats.streams.connected && nats.publishes.connected
     const problems = this.#reconciler?.problems() ?? []
+    const damage = damageReport(this.#partitions?.all() ?? [])
     const listed = problems.slice(0, 10).map((problem) => {
       return `${problem.stream}/${problem.partition}: ${problem.reason}`
     })
@@ -377,6 +379,8 @@ class Server implements LiftbridgeServer {
         ok: true,
         detail: problems.length === 0 ? '' : `${problems.length} not running: ${listed.join('; ')}`,
       },
+      // Told for the operator; what is not damaged is served.
+      { name: 'storage', ok: true, detail: damage },
       {
         name: 'api',
         ok: this.#context !== undefined && !this.#stopping.signal.aborted,

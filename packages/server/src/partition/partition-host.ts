@@ -274,7 +274,7 @@ function retentionOf(effective: EffectiveConfig): RetentionPolicy {
 function reportProblem(logger: Logger, problem: LogProblem): void {
   switch (problem.kind) {
     case 'segment-quarantined':
-      logger.error('a segment is damaged and not served any more; other segments are', problem)
+      logger.error('a segment is damaged: its damaged records are not served', problem)
       return
     case 'durable-tail-missing':
       logger.error('the log ends before what was durable once', problem)
