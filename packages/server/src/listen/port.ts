@@ -2,7 +2,13 @@
  * The one port. The first bytes of a cleartext connection tell HTTP/2 with prior knowledge (gRPC)
  * from HTTP/1.1 (health, metrics); with TLS, ALPN does.
  */
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 
@@ -38,13 +44,15 @@ export class Port {
   readonly #http1: Server
   readonly #listener: TcpServer
   readonly #sockets = new Set<Socket>()
+  /** What lies beneath connections with TLS. */
+  readonly #beneathTls = new Set<Socket>()
+  readonly #requestTimers = new WeakMap<Socket, NodeJS.Timeout>()
 
   constructor(options: PortOptions) {
     this.#options = options
     this.#http1 = createHttpServer({ maxHeaderSize: 16_384 }, options.onHttp1)
-    this.#http1.requestTimeout = options.firstBytesTimeoutMs
-    this.#http1.headersTimeout = options.firstBytesTimeoutMs
     this.#http1.keepAliveTimeout = 5_000
+    this.#http1.on('request', (request, response) => this.#onHttp1Request(request, response))
     this.#listener = options.tls ? this.#tlsListener(options.tls) : this.#tcpListener()
     this.#listener.maxConnections = options.maxConnections
   }
@@ -70,13 +78,13 @@ export class Port {
   /** Takes no new connections. */
   stopListening(): void {
     this.#listener.close()
-    this.#http1.closeIdleConnections()
   }
 
   /** Cuts what is still open. */
   destroy(): void {
     this.stopListening()
     for (const socket of this.#sockets) socket.destroy()
+    for (const socket of this.#beneathTls) socket.destroy()
   }
 
   get connections(): number {
@@ -105,9 +113,11 @@ export class Port {
       (socket: TLSSocket) => {
         this.#track(socket)
         if (socket.alpnProtocol === 'h2') this.#options.onHttp2(socket)
-        else this.#http1.emit('connection', socket)
+        else this.#takeHttp1(socket)
       },
     )
+    // Before its handshake a connection has no TLS socket yet, and must not outlive the port.
+    listener.on('connection', (socket: Socket) => this.#trackBeneathTls(socket))
     // A handshake that fails is the client's affair.
     listener.on('tlsClientError', (_error, socket) => socket.destroy())
     return listener
@@ -118,6 +128,12 @@ export class Port {
     socket.setNoDelay(true)
     socket.on('error', () => socket.destroy())
     socket.once('close', () => this.#sockets.delete(socket))
+  }
+
+  #trackBeneathTls(socket: Socket): void {
+    const beneath = this.#beneathTls
+    beneath.add(socket)
+    socket.once('close', () => beneath.delete(socket))
   }
 
   #sniff(socket: Socket): void {
@@ -138,9 +154,34 @@ export class Port {
       clearTimeout(tooLate)
       socket.unshift(received)
       if (mayBeHttp2) this.#options.onHttp2(socket)
-      else this.#http1.emit('connection', socket)
+      else this.#takeHttp1(socket)
     }
     socket.once('readable', look)
+  }
+
+  #takeHttp1(socket: Socket): void {
+    this.#expectRequest(socket)
+    socket.once('close', () => clearTimeout(this.#requestTimers.get(socket)))
+    this.#http1.emit('connection', socket)
+  }
+
+  /**
+   * Cuts the connection when no whole request has come in time, however slowly it is fed. The
+   * timeouts of node:http do not work here: they are kept by a server that listens itself.
+   */
+  #expectRequest(socket: Socket): void {
+    const tooLate = setTimeout(() => socket.destroy(), this.#options.firstBytesTimeoutMs)
+    tooLate.unref()
+    this.#requestTimers.set(socket, tooLate)
+  }
+
+  #onHttp1Request(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    request.once('end', () => clearTimeout(this.#requestTimers.get(socket)))
+    response.once('finish', () => {
+      clearTimeout(this.#requestTimers.get(socket))
+      if (response.shouldKeepAlive && !socket.destroyed) this.#expectRequest(socket)
+    })
   }
 }
 
