@@ -8,7 +8,8 @@ export interface OutgoingStream {
    * Sends one or more length-prefixed messages, back to back in `frames`, whose ownership
    * passes. Returns false when the peer or the socket is behind: await `drained()` before the
    * next write, or the backlog grows without bound. `sent`, when given, is called once the bytes
-   * have left this process, or never will: `frames` may then be used again.
+   * have left this process: `frames` may then be used again. It is not called when the stream was
+   * cut before that; such a buffer is left to the garbage collector.
    * @throws GrpcError when the call is over: a loop that writes for ever ends here.
    */
   write(frames: Uint8Array, sent?: () => void): boolean
@@ -51,7 +52,12 @@ export class OutgoingMessages implements OutgoingStream {
   write(frames: Uint8Array, sent?: () => void): boolean {
     if (this.#over !== undefined) throw this.#over
     if (!this.#stream.writable) throw CALL_OVER
-    return this.#stream.write(this.encode(frames), sent)
+    if (sent === undefined) return this.#stream.write(this.encode(frames))
+    return this.#stream.write(this.encode(frames), (error) => {
+      // A part of what a cut stream was sending may still wait in the socket, and node:http2 calls
+      // back without an error then: the buffer must not be filled with what others are to get.
+      if (!error && !this.#stream.destroyed) sent()
+    })
   }
 
   /** `frames` as they go on the wire: gzipped where the call agreed to that and it gains. */

@@ -68,6 +68,19 @@ const methods: MethodTable = {
       }
     },
   },
+  '/t.T/Lend': {
+    kind: 'server-stream',
+    async handle(_request, call, responses) {
+      lastCall = call
+      lent = 0
+      given = 0
+      for (; lent < 40 && !call.signal.aborted; lent++) {
+        if (!responses.write(encodeFrame(new Uint8Array(60_000)), () => given++)) {
+          await responses.drained()
+        }
+      }
+    },
+  },
   '/t.T/Sum': {
     kind: 'client-stream',
     async handle(_call, requests) {
@@ -86,6 +99,10 @@ const methods: MethodTable = {
     },
   },
 }
+
+/** Buffers that the handler of Lend wrote, and those it may use again. */
+let lent = 0
+let given = 0
 
 let server: TestServer
 before(async () => {
@@ -242,4 +259,23 @@ test('gzip requests are inflated, and answers are gzipped for those who accept i
   } finally {
     await gzip.close()
   }
+})
+
+test('each buffer of a response comes back once its bytes have left', async () => {
+  const channel = await server.channel()
+  let received = 0
+  for await (const chunk of channel.serverStream('/t.T/Lend', bytes(''))) received += chunk.count
+  assert.deepEqual([received, lent, given], [40, 40, 40])
+})
+
+test('a buffer whose bytes wait for a client that gives up does not come back', async () => {
+  const channel = await server.channel()
+  const call = channel.serverStream('/t.T/Lend', bytes(''))
+  const running = (): { readonly backlogBytes: number } | undefined =>
+    lastCall?.path === '/t.T/Lend' ? (lastCall as unknown as { backlogBytes: number }) : undefined
+  lastCall = undefined
+  await until('the client holds the server up', () => (running()?.backlogBytes ?? 0) > 0)
+  call.cancel()
+  await until('the call is over', () => server.grpc.stats.calls === 0)
+  assert.ok(given < lent, `${given} of ${lent}`)
 })

@@ -186,9 +186,9 @@ export class RunningCall implements ServerCall, ResponseStream {
     this.#stream.respond(headers, { waitForTrailers: true })
   }
 
-  write(frames: Uint8Array): boolean {
+  write(frames: Uint8Array, sent?: () => void): boolean {
     this.sendHeaders()
-    return this.#outgoing.write(frames)
+    return this.#outgoing.write(frames, sent)
   }
 
   drained(): Promise<void> {
