@@ -347,6 +347,6 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   const giveUpMs = performance.now() + PATIENT_MS
   while (!(await holds())) {
     if (performance.now() > giveUpMs) throw new Error(`gave up waiting until ${what}`)
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
