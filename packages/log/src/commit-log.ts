@@ -88,7 +88,10 @@ export class CommitLog {
     return this.#core.readonly
   }
 
-  /** What fenced the log, when `state` is `failed`. */
+  /**
+   * What fenced the log, or kept the last writes of its closing from the disk; undefined when
+   * nothing did. With it, the next opening in this process needs `distrustBeyond: syncedOffset`.
+   */
   get failure(): unknown {
     return this.#core.failure
   }
@@ -282,6 +285,7 @@ export class CommitLog {
       await flushIndex(core, core.active)
       await writeHighWatermark(core)
     } catch (error) {
+      core.failure = error
       core.report({ kind: 'failed', error })
     }
   }

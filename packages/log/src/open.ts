@@ -5,6 +5,7 @@ import { recoverEpochs } from './epoch-recovery.ts'
 import { TEMPORARY_SUFFIX } from './file-io.ts'
 import { readHighWatermark } from './hints.ts'
 import type { LogCore } from './log-core.ts'
+import { rewriteTail } from './rewrite-tail.ts'
 import { createSegment } from './roll.ts'
 import { INDEX_SUFFIX, LOG_SUFFIX, parseSegmentName } from './segment.ts'
 import { openActive, openSealed, reportMissing } from './segment-recovery.ts'
@@ -16,10 +17,13 @@ export async function openLog(core: LogCore): Promise<void> {
   const bases = await removeLeftovers(core, names)
   const mark = names.has(HIGH_WATERMARK_FILE) ? await readHighWatermark(core) : undefined
   core.checkpointed = mark
-  await openSegments(core, bases, mark ?? NO_OFFSET)
+  const { distrustBeyond } = core.options
+  const known = Math.max(mark ?? NO_OFFSET, distrustBeyond ?? NO_OFFSET)
+  await openSegments(core, bases, known)
   await syncNames(core)
   const { newestOffset } = core
-  if (mark !== undefined && newestOffset < mark) reportMissing(core, newestOffset + 1, mark)
+  if (newestOffset < known) reportMissing(core, newestOffset + 1, known)
+  if (distrustBeyond !== undefined) await rewriteTail(core, known)
   // Records above the mark may only be in the page cache yet; from here on they count as durable.
   if (newestOffset > (mark ?? NO_OFFSET) && core.active.size > 0) await core.active.file.sync()
   core.syncedOffset = newestOffset

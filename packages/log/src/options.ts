@@ -39,6 +39,11 @@ export interface CommitLogOptions {
   readonly compact?: boolean
   /** Memory that compaction may use for keys; beyond it, it removes less. Default 64 MiB. */
   readonly compactMaxKeyBytes?: number
+  /**
+   * For opening a log again in the process in which a sync of it failed: the last offset known to
+   * be durable then, -1 for none. What lies beyond is written again before it counts as durable.
+   */
+  readonly distrustBeyond?: Offset
   /** Open files shared by all logs of a server. */
   readonly files?: FileCache
   /** Recent records shared by all logs of a server. */

@@ -64,9 +64,14 @@ export async function createSegment(core: LogCore, baseOffset: Offset): Promise<
   const file = await core.disk.open(path, { create: true })
   try {
     if ((await file.size()) > 0) await file.truncate(0)
+    await core.disk.syncDirectory(core.directory)
+  } catch (error) {
+    // The next opener would take the file for this one's successor, so nothing may be appended to
+    // this one any more.
+    core.fail(error)
+    throw error
   } finally {
     await file.close()
   }
-  await core.disk.syncDirectory(core.directory)
   return new Segment(core.files, { directory: core.directory, baseOffset })
 }

@@ -107,6 +107,52 @@ describe('17: nothing is claimed after a sync that failed [fsyncgate, reliabilit
   }
 })
 
+describe('17: a log opened again in the process whose sync failed [fsyncgate, reliability D7]', () => {
+  /** Fails one sync in between, opens again, appends, and cuts the power. */
+  async function reopen(
+    afterwards: 'lie' | 'revert',
+    distrusts: boolean,
+    seed: number,
+  ): Promise<{ readonly claimed: number; readonly found: readonly unknown[] }> {
+    const { storage, actor } = await writtenLog()
+    await actor.append({ count: 9, valueBytes: 300 })
+    let failures = 0
+    storage.onOperation = ({ kind }) => {
+      if (kind !== 'sync' || failures > 0) return undefined
+      failures++
+      return { kind: 'lose-unsynced', afterwards }
+    }
+    await assert.rejects(() => actor.log.sync())
+    await actor.log.close()
+    assert.ok(actor.log.failure !== undefined)
+    const distrustBeyond = actor.log.syncedOffset
+    assert.equal(distrustBeyond, 7)
+    const log = await openLog(storage.attach(), distrusts ? { distrustBeyond } : {})
+    const claimed = [log.syncedOffset]
+    await appendOne(log)
+    claimed.push(await log.sync())
+    const random = createSimRandom(seed)
+    storage.cutPower(seed === 0 ? cutLosingAll(random) : cutAtRandom(random))
+    const found = await readRecords(await openLog(storage.attach()))
+    return { claimed: Math.max(...claimed), found: found.map(({ offset }) => offset) }
+  }
+
+  for (const afterwards of ['lie', 'revert'] as const) {
+    it(`claims only what a power cut leaves there (${afterwards})`, async () => {
+      for (let seed = 0; seed < 40; seed++) {
+        const { claimed, found } = await reopen(afterwards, true, seed)
+        assert.equal(claimed, afterwards === 'lie' ? 17 : 8)
+        const all = Array.from({ length: claimed + 1 }, (_, offset) => offset)
+        assert.deepEqual(found.slice(0, claimed + 1), all, `seed ${seed}`)
+      }
+    })
+  }
+
+  it('would lose what it claimed if it believed what it reads', async () => {
+    await assert.rejects(() => reopen('lie', false, 0), { name: 'CorruptSegmentError' })
+  })
+})
+
 describe('18: a disk that is full, then has room again [etcd #2819, reliability T4]', () => {
   it('refuses appends and nothing else, at any number of free bytes, and resumes unaided', async () => {
     for (let free = 0; free < 900; free += 7) {

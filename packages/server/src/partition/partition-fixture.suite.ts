@@ -77,6 +77,8 @@ export class FaultyDisk implements Disk {
   /** Which files the faults are for. */
   concerns: (path: string) => boolean = (path) => path.endsWith('.log')
   syncs = 0
+  /** Positions of all writes. */
+  readonly writes: number[] = []
   syncGate: Gate | undefined
   writeGate: Gate | undefined
   writeError: Error | undefined
@@ -146,11 +148,13 @@ class FaultyFile implements DiskFile {
   async write(bytes: Uint8Array, offset: number, length: number, position: number) {
     await this.#disk.writeGate?.pass()
     if (this.#disk.writeError) throw this.#disk.writeError
+    this.#disk.writes.push(position)
     return this.#file.write(bytes, offset, length, position)
   }
 
   writeSync(bytes: Uint8Array, offset: number, length: number, position: number): number {
     if (this.#disk.writeError) throw this.#disk.writeError
+    this.#disk.writes.push(position)
     return this.#file.writeSync(bytes, offset, length, position)
   }
 

@@ -6,6 +6,7 @@
 import {
   CommitLog,
   type Disk,
+  DiskError,
   type FileCache,
   type LogProblem,
   type RetentionPolicy,
@@ -62,6 +63,11 @@ type Running = {
 export class Partitions implements PartitionHost {
   readonly #options: HostOptions
   readonly #running = new Map<string, Map<number, Running>>()
+  /** By directory: logs whose latest sync failed, and the last offset durable before. */
+  readonly #distrusted = new Map<
+    string,
+    { readonly incarnation: number; readonly beyond: number }
+  >()
   readonly #budget = new IngestBudget(INGEST_TOTAL_MAX_BYTES)
   readonly #ackBudget = new IngestBudget(ACKS_TOTAL_MAX_BYTES)
 
@@ -111,7 +117,7 @@ export class Partitions implements PartitionHost {
     const { stream, partition } = wanted
     const effective = effectiveConfig(stream.config, this.#options.defaults())
     const cipher = this.#cipherFor(effective)
-    const log = await this.#openLog(wanted, effective)
+    const log = await this.#openTrusted(wanted, effective)
     try {
       log.setReadonly(partition.readonly)
       const running = this.#makePartition(wanted, { effective, cipher, log })
@@ -129,7 +135,7 @@ export class Partitions implements PartitionHost {
       const nextCleanMs = openedMs + effective.cleanerIntervalMs
       this.#add({ wanted, partition: running, effective, unlisten, nextCleanMs, openedMs })
     } catch (error) {
-      await log.close()
+      await this.#closeLog(wanted, log)
       throw error
     }
   }
@@ -152,7 +158,7 @@ export class Partitions implements PartitionHost {
     this.#remove(wanted)
     running.unlisten()
     await running.partition.stop()
-    await running.partition.log.close()
+    await this.#closeLog(running.wanted, running.partition.log)
   }
 
   /** The configuration has changed: running partitions take over what they can. */
@@ -182,7 +188,37 @@ export class Partitions implements PartitionHost {
     return new ValueCipher(masterKey)
   }
 
-  #openLog(wanted: WantedPartition, effective: EffectiveConfig): Promise<CommitLog> {
+  /** Closes a log; when a sync failed, the next opening must not believe what it reads [D7]. */
+  async #closeLog(wanted: WantedPartition, log: CommitLog): Promise<void> {
+    await log.close()
+    if (log.failure === undefined) return
+    const { incarnation } = wanted.stream
+    this.#distrusted.set(wanted.directory, { incarnation, beyond: log.syncedOffset })
+  }
+
+  async #openTrusted(wanted: WantedPartition, effective: EffectiveConfig): Promise<CommitLog> {
+    const { directory, stream } = wanted
+    const distrusted = this.#distrusted.get(directory)
+    const isSame = distrusted?.incarnation === stream.incarnation
+    const beyond = isSame ? distrusted.beyond : undefined
+    try {
+      const log = await this.#openLog(wanted, effective, beyond)
+      this.#distrusted.delete(directory)
+      return log
+    } catch (error) {
+      // It may have been a sync that failed; then only the high watermark's file can be believed.
+      if (error instanceof DiskError && error.code === 'io' && beyond === undefined) {
+        this.#distrusted.set(directory, { incarnation: stream.incarnation, beyond: -1 })
+      }
+      throw error
+    }
+  }
+
+  #openLog(
+    wanted: WantedPartition,
+    effective: EffectiveConfig,
+    distrustBeyond: number | undefined,
+  ): Promise<CommitLog> {
     const { disk, files, tails, logger } = this.#options
     const at = { stream: wanted.stream.name, partition: wanted.partition.id }
     return CommitLog.open({
@@ -190,6 +226,7 @@ export class Partitions implements PartitionHost {
       files,
       tails,
       directory: wanted.directory,
+      ...(distrustBeyond === undefined ? {} : { distrustBeyond }),
       segmentMaxBytes: effective.segmentMaxBytes,
       segmentMaxAgeMs: effective.segmentMaxAgeMs,
       retention: retentionOf(effective),
