@@ -1,0 +1,175 @@
+/** What a PublishAsync call must not do to others, and how it finds its partitions. */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { encodeFrame, messagesOf, Metadata as CallMetadata } from '@liftbridge/grpc'
+import type { MessageChunk, ResponseStream, ServerCall } from '@liftbridge/grpc'
+import { NatsServer } from '@liftbridge/nats'
+import { api, ClusterSubjects, create, fromBinary, toBinary } from '@liftbridge/wire'
+import { EmbeddedBus } from '../adapters/embedded-bus.ts'
+import { createSystemClock } from '../adapters/system-clock.ts'
+import { createSystemRandom } from '../adapters/system-random.ts'
+import { silentLogger } from '../logging/logger.ts'
+import { NatsAcks } from '../partition/nats-acks.ts'
+import { openPartition, type OpenPartition } from '../partition/partition-fixture.suite.ts'
+import type { Partition } from '../partition/partition.ts'
+import { SubjectRouter } from '../partition/subject-router.ts'
+import type { ApiContext } from './context.ts'
+import { PublishSession } from './publish-session.ts'
+import { giveSlab, takeSlab } from './slabs.ts'
+
+/** One stream of one partition; what runs of it can be changed behind the session's back. */
+class Fixture {
+  readonly context: ApiContext
+  readonly router: SubjectRouter
+  readonly opened: OpenPartition
+  running: Partition | undefined
+  readonly stream = {
+    name: 'orders',
+    subject: 'orders',
+    incarnation: 1,
+    config: {},
+    partitions: [{ id: 0, leader: 'here', paused: false, readonly: false }],
+  }
+
+  constructor(t: TestContext, opened: OpenPartition) {
+    const nats = new NatsServer({ host: '127.0.0.1', port: 0 })
+    const streams = new EmbeddedBus(nats, { name: 'streams', echo: false })
+    const publishes = new EmbeddedBus(nats, { name: 'publishes', echo: true })
+    t.after(() => Promise.all([streams.close(), publishes.close()]))
+    const natsAcks = new NatsAcks({ bus: publishes, namespace: 'lift', logger: silentLogger })
+    this.opened = opened
+    this.running = opened.partition
+    this.router = new SubjectRouter({ streams, publishes, natsAcks })
+    const state = { streams: new Map([['orders', this.stream]]), appliedIndex: 1 }
+    const context = {
+      serverId: 'here',
+      clock: createSystemClock(),
+      random: createSystemRandom(),
+      logger: silentLogger,
+      metadata: { state },
+      partitions: { get: () => this.running },
+      router: this.router,
+      publishes,
+      subjects: new ClusterSubjects('lift'),
+      natsAcks,
+      stopping: new AbortController().signal,
+    }
+    this.context = context as unknown as ApiContext
+  }
+}
+
+/** A call whose requests a test hands over one chunk at a time. */
+class Call {
+  readonly answers: api.PublishResponse[] = []
+  readonly ended: Promise<void>
+  readonly #abort = new AbortController()
+  #give: ((chunk: IteratorResult<MessageChunk, undefined>) => void) | undefined
+  #wake: (() => void) | undefined
+
+  constructor(context: ApiContext) {
+    const responses: ResponseStream = {
+      sendHeaders: () => undefined,
+      write: (frames, sent) => {
+        for (let at = 0; at < frames.length;) {
+          const size = Buffer.from(frames).readUInt32BE(at + 1)
+          this.answers.push(
+            fromBinary(api.PublishResponseSchema, frames.slice(at + 5, at + 5 + size)),
+          )
+          at += 5 + size
+        }
+        sent?.()
+        this.#wake?.()
+        return true
+      },
+      drained: () => Promise.resolve(),
+      backlogBytes: 0,
+    }
+    const call = { signal: this.#abort.signal, metadata: new CallMetadata() }
+    const requests: AsyncIterable<MessageChunk> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise((resolve) => (this.#give = resolve)),
+      }),
+    }
+    this.ended = new PublishSession(context, call as unknown as ServerCall, responses).run(requests)
+  }
+
+  async send(correlationId: string, ackPolicy: api.AckPolicy = 0): Promise<void> {
+    while (!this.#give) await new Promise((resolve) => setImmediate(resolve))
+    const request = create(api.PublishRequestSchema, {
+      stream: 'orders',
+      correlationId,
+      ackPolicy,
+      expectedOffset: -1n,
+    })
+    const bytes = encodeFrame(toBinary(api.PublishRequestSchema, request))
+    const give = this.#give
+    this.#give = undefined
+    const value = { bytes, starts: [5], ends: [bytes.length], count: 1 } as unknown as MessageChunk
+    assert.equal([...messagesOf(value)].length, 1)
+    give({ done: false, value })
+  }
+
+  async answered(count: number): Promise<void> {
+    while (this.answers.length < count) {
+      await new Promise<void>((resolve) => (this.#wake = resolve))
+    }
+  }
+
+  /** The client takes the call back. */
+  async cancel(): Promise<void> {
+    this.#abort.abort()
+    while (!this.#give) await new Promise((resolve) => setImmediate(resolve))
+    this.#give({ done: true, value: undefined })
+    await this.ended
+  }
+}
+
+test('acks that come after a call has ended touch no buffer of others', async (t) => {
+  const opened = await openPartition(t, { syncPolicy: 'always' })
+  const fixture = new Fixture(t, opened)
+  t.after(fixture.router.listen(opened.partition))
+  const call = new Call(fixture.context)
+  await call.send('first')
+  await call.answered(1)
+  const gate = opened.disk.closeGate()
+  await call.send('late')
+  await gate.reached
+  await call.cancel()
+  // The buffers of the call belong to whoever takes them next.
+  const slabs = Array.from({ length: 8 }, () => takeSlab().fill(0xaa))
+  gate.open()
+  await opened.partition.stop()
+  assert.equal(opened.log.syncedOffset, 1)
+  for (const slab of slabs) assert.ok(slab.every((byte) => byte === 0xaa))
+  for (const slab of slabs) giveSlab(slab)
+  assert.equal(call.answers.length, 1)
+})
+
+test('a partition that comes up without any change of metadata is found by calls that met it down', async (t) => {
+  const opened = await openPartition(t)
+  const fixture = new Fixture(t, opened)
+  t.after(fixture.router.listen(opened.partition))
+  fixture.running = undefined
+  const call = new Call(fixture.context)
+  await call.send('down')
+  await call.answered(1)
+  assert.equal(call.answers[0]?.asyncError?.code, api.PublishAsyncError_Code.INTERNAL)
+  fixture.running = opened.partition
+  await call.send('up')
+  await call.answered(2)
+  assert.equal(call.answers[1]?.asyncError, undefined)
+  await call.cancel()
+})
+
+test('what still runs of a deleted stream takes nothing for the stream that was made again', async (t) => {
+  const opened = await openPartition(t)
+  const fixture = new Fixture(t, opened)
+  t.after(fixture.router.listen(opened.partition))
+  fixture.stream.incarnation = 2
+  const call = new Call(fixture.context)
+  await call.send('for the new one')
+  await call.answered(1)
+  assert.notEqual(call.answers[0]?.asyncError, undefined)
+  assert.equal(opened.log.newestOffset, -1)
+  await call.cancel()
+})
