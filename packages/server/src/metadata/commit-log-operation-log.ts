@@ -8,13 +8,15 @@ import {
   type LogProblem,
 } from '@liftbridge/log'
 import type { LogIndex } from '@liftbridge/metadata'
-import type { Clock } from '../clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 import type { LoggedEntry, OperationLog } from './operation-log.ts'
 
 /** Segments are whole files of at most this size; a thousand streams take some 200 KiB. */
 const SEGMENT_MAX_BYTES = 64 * 1024 * 1024
 /** Raft terms will stand here; alone one leads for ever in the first. */
 const TERM = 1
+/** Writing down how far the log is durable costs as much as an append; once for many will do. */
+const CHECKPOINT_PAUSE_MS = 1_000
 
 /**
  * What is on disk cannot be trusted, so nothing may be done on the ground of it: the server does
@@ -35,16 +37,16 @@ export class MetadataLogUnreadable extends Error {
 /**
  * The log of operations as one of package `log`: entry i is the record at offset i - 1. Every
  * append is synced before it resolves, so what was answered is on disk. Nothing is ever cut off
- * or compacted. The high watermark's file follows each append, so that at the next start damage
- * to what was answered is told from the torn end of what was not.
+ * or compacted. The high watermark's file follows within a second, so that at the next start
+ * damage to what was answered is told from the torn end of what was not.
  */
 export class CommitLogOperationLog implements OperationLog {
   readonly #log: CommitLog
   readonly #directory: string
   readonly #clock: Clock
   readonly #batch = new RecordBatch()
-  #failed = false
-  #checkpoint: Promise<void> = Promise.resolve()
+  #torn = false
+  #checkpointTimer: Timer | undefined
 
   private constructor(log: CommitLog, directory: string, clock: Clock) {
     this.#log = log
@@ -89,8 +91,12 @@ export class CommitLogOperationLog implements OperationLog {
     return this.#log.newestOffset + 1
   }
 
+  get fenced(): boolean {
+    return this.#torn || this.#log.state !== 'open'
+  }
+
   async append(entries: readonly Uint8Array[]): Promise<LogIndex> {
-    if (this.#failed) throw new LogError('failed', 'an earlier append failed')
+    if (this.fenced) throw new LogError('failed', 'an earlier append failed')
     const first = this.lastIndex + 1
     try {
       for (const entry of entries) {
@@ -102,7 +108,9 @@ export class CommitLogOperationLog implements OperationLog {
       await this.#write()
       await this.#log.sync()
     } catch (error) {
-      this.#failed = true
+      this.#batch.clear()
+      // A part of the call that stays in the log would be taken for an operation of its own.
+      if (this.lastIndex >= first) this.#torn = true
       throw error
     }
     this.#note()
@@ -133,7 +141,8 @@ export class CommitLogOperationLog implements OperationLog {
   }
 
   async close(): Promise<void> {
-    await this.#checkpoint
+    this.#checkpointTimer?.cancel()
+    this.#checkpointTimer = undefined
     await this.#log.close()
   }
 
@@ -148,11 +157,14 @@ export class CommitLogOperationLog implements OperationLog {
     this.#batch.clear()
   }
 
-  /** Notes how far the log is durable, beside the way of the answer. */
+  /** Notes how far the log is durable, beside the way of the answer; closing does it at once. */
   #note(): void {
     this.#log.advanceHighWatermark(this.#log.syncedOffset)
-    this.#checkpoint = this.#log.checkpoint().catch(() => {
-      // Only a hint: the log reports what it cannot write to `onProblem`, and tries again.
+    this.#checkpointTimer ??= this.#clock.after(CHECKPOINT_PAUSE_MS, () => {
+      this.#checkpointTimer = undefined
+      this.#log.checkpoint().catch(() => {
+        // Only a hint: the next append tries again, and so does closing.
+      })
     })
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { appendFile, mkdtemp, open, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import test, { type TestContext } from 'node:test'
-import type { Disk } from '@liftbridge/log'
+import { DiskError, type Disk } from '@liftbridge/log'
 import { digest, type Operation, type Outcome } from '@liftbridge/metadata'
 import { createNodeDisk } from '../adapters/node-disk.ts'
 import { createSystemClock } from '../adapters/system-clock.ts'
@@ -37,7 +37,10 @@ const temporary = async (t: TestContext): Promise<string> => {
 /** The real disk, counting syncs, with a switch that makes them fail. */
 const watchedDisk = () => {
   const disk = createNodeDisk()
-  const watch = { syncs: 0, failing: false }
+  const watch = { syncs: 0, failing: false, full: false }
+  const assertRoom = (): void => {
+    if (watch.full) throw new DiskError('no-space', '/', 'no space is left')
+  }
   const watched: Disk = {
     open: async (path, options) => {
       const file = await disk.open(path, options)
@@ -48,8 +51,14 @@ const watchedDisk = () => {
       }
       return {
         read: (...args) => file.read(...args),
-        write: (...args) => file.write(...args),
-        writeSync: (...args) => file.writeSync(...args),
+        write: async (...args) => {
+          assertRoom()
+          return file.write(...args)
+        },
+        writeSync: (...args) => {
+          assertRoom()
+          return file.writeSync(...args)
+        },
         truncate: (length) => file.truncate(length),
         sync,
         size: () => file.size(),
@@ -142,6 +151,39 @@ test('after a failed append every proposal is refused and reads go on', async (t
   assert.match(textOf(refused), /^INTERNAL Failed to delete stream: metadata log failed: /)
   assert.deepEqual([...metadata.state.streams.keys()], ['foo'])
   await metadata.close()
+})
+
+test('a full disk refuses what comes meanwhile, and only that [T4]', async (t) => {
+  const directory = await temporary(t)
+  const { watch, disk } = watchedDisk()
+  const { metadata } = await openMetadata(directory, disk)
+  await metadata.propose(create('foo'))
+  watch.full = true
+  for (const name of ['bar', 'baz']) {
+    assert.match(textOf(await metadata.propose(create(name))), /^INTERNAL .*no space is left$/)
+  }
+  assert.equal(metadata.failure, undefined)
+  watch.full = false
+  assert.equal(textOf(await metadata.propose(create('baz'))), 'applied 2')
+  await metadata.close()
+  const again = await openMetadata(directory)
+  assert.deepEqual([...again.metadata.state.streams.keys()], ['foo', 'baz'])
+  await again.metadata.close()
+})
+
+test('a call of which only a part could be written fences the log', async (t) => {
+  const { watch, disk } = watchedDisk()
+  const log = await openLog(await temporary(t), disk)
+  const large = new Uint8Array(12 * 1024 * 1024)
+  const entries: Uint8Array[] = []
+  for (let i = 0; i < 4; i += 1) entries.push(large)
+  // Space runs out after the first of several writes.
+  Object.defineProperty(watch, 'full', { get: () => log.lastIndex > 0 })
+  await assert.rejects(log.append(entries), { code: 'no-space' })
+  assert.ok(log.lastIndex > 0 && log.lastIndex < 4)
+  assert.equal(log.fenced, true)
+  await assert.rejects(log.append([new Uint8Array(1)]), { code: 'failed' })
+  await log.close()
 })
 
 test('a closed metadata refuses proposals', async (t) => {

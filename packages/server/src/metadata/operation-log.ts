@@ -6,10 +6,12 @@ export interface OperationLog {
   readonly lastIndex: LogIndex
   /**
    * Appends entries and syncs once for all of them; resolves with the index of the first when all
-   * are durable. One call at a time. After a rejection the log must not be appended to again:
-   * what the disk holds is unknown until it is opened anew [D7].
+   * are durable. One call at a time. After a rejection nothing of the call is in the log, as when
+   * the disk was full, and the next call may try again [T4]; or the log is `fenced`.
    */
   append(entries: readonly Uint8Array[]): Promise<LogIndex>
+  /** What the disk holds is unknown until the log is opened anew: nothing is appended before [D7]. */
+  readonly fenced: boolean
   /** Every entry from `from` on, in order, as of the call. Rejects when one cannot be trusted. */
   read(from: LogIndex): AsyncIterable<LoggedEntry>
   /** Idempotent. */

@@ -25,8 +25,9 @@ type State<Result> =
 /**
  * Consensus with oneself: an entry is committed when it is durable in this server's log. One
  * writer; proposals that arrive while a sync is under way share the next one (group commit).
- * After a failed append nothing more is written or applied, for what is on disk is unknown until
- * the next start reads it; the state stays readable.
+ * An append that failed without a trace, as on a full disk, refuses its proposals only. After any
+ * other nothing more is written or applied, for what is on disk is unknown until the next start
+ * reads it; the state stays readable.
  */
 export class SingleServerConsensus<Result> implements Consensus<Result> {
   readonly leadership: MetadataLeadership = { kind: 'here' }
@@ -85,8 +86,10 @@ export class SingleServerConsensus<Result> implements Consensus<Result> {
     await Promise.resolve()
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MAX_BATCH)
+      let appended = false
       try {
         const first = await this.#log.append(batch.map(({ entry }) => entry))
+        appended = true
         for (const [i, { entry, resolve }] of batch.entries()) {
           resolve(machine.apply(first + i, entry))
         }
@@ -95,7 +98,7 @@ export class SingleServerConsensus<Result> implements Consensus<Result> {
         const error = new ConsensusError('failed', `metadata log failed: ${reason}`, { cause })
         // Those of the batch that were resolved before a throw stay resolved.
         for (const { reject } of batch) reject(error)
-        this.#fence(error)
+        if (appended || this.#log.fenced) this.#fence(error)
       }
     }
     this.#writer = undefined
