@@ -274,3 +274,57 @@ test('text that is not UTF-8 in ids, names and inboxes harms nobody', async (t) 
   await publisher.toEnd()
   assert.equal((await client.publish('orders', 'after'))?.ackError, Ack_Error.OK)
 })
+
+test('names of a megabyte are refused with a status that reaches the client', async (t) => {
+  const { client } = await run(t)
+  await client.create('orders')
+  const long = 'x'.repeat(1_000_000)
+  const endings = await Promise.all([
+    endingOf(client.publish(long, 'v')),
+    endingOf(client.publish('orders', 'v', { ackInbox: `${long}.*` })),
+    endingOf(client.publishToSubject(`${long}.*`, 'v')),
+    endingOf(client.create(long)),
+    endingOf(client.delete(long)),
+    endingOf(client.pause(long)),
+    endingOf(client.subscribe(long).take(1)),
+    endingOf(client.partition(long)),
+  ])
+  assert.deepEqual(
+    endings.map(({ status }) => status),
+    [
+      'NOT_FOUND',
+      'INVALID_ARGUMENT',
+      'UNKNOWN',
+      'INVALID_ARGUMENT',
+      'NOT_FOUND',
+      'NOT_FOUND',
+      'NOT_FOUND',
+      'NOT_FOUND',
+    ],
+  )
+  assert.equal((await client.publish('orders', 'after'))?.offset, 0n)
+})
+
+test('envelopes with any content and any inbox never harm the server [A4]', async (t) => {
+  const { client, nats } = await run(t)
+  await client.create('orders')
+  const connection = await nats()
+  const valid = Buffer.from(enveloped('orders', 'value', 'inbox.of.mine'))
+  let seed = 7
+  const random = (below: number): number => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
+    return seed % below
+  }
+  for (let round = 0; round < 2_000; round++) {
+    const bytes = Buffer.from(valid)
+    for (let count = 1 + random(4); count > 0; count--)
+      bytes[8 + random(bytes.length - 8)] = random(256)
+    connection.publish('orders', bytes.subarray(0, 8 + random(bytes.length - 7)))
+  }
+  const inboxes = ['', ' ', '>', 'a..b', '.', 'orders', '$SYS.a', '\0', 'x'.repeat(300_000)]
+  for (const inbox of inboxes) connection.publish('orders', enveloped('orders', 'v', inbox))
+  await connection.flush()
+  await client.publish('orders', 'still here', { ackPolicy: AckPolicy.ALL })
+  const { newestOffset } = await client.partition('orders')
+  assert.ok(newestOffset >= 2_000n)
+})

@@ -147,10 +147,13 @@ async function publishAndWait(
   // The partition copies the inbox into its ack, as the original does.
   useInbox(view, ackInbox)
   const throughNats = way.route.grouped || answersElsewhere(way)
+  const correlationId = decodeText(view.bytes, view.correlationIdStart, view.correlationIdEnd)
   const subscription = throughNats
     ? context.publishes.subscribe(inbox, ({ data }) => {
         const ack = decodeAck(data)
-        if (ack && (way.stream === undefined || ack.stream === way.stream.name)) first.resolve(ack)
+        // A client may use one inbox for many publishes at a time.
+        if (ack?.correlationId !== correlationId) return
+        if (way.stream === undefined || ack.stream === way.stream.name) first.resolve(ack)
       })
     : undefined
   try {

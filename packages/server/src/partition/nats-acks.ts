@@ -4,6 +4,9 @@ import type { Bus } from '../bus.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { AckSink, AckSource } from './ack.ts'
 
+/** Characters of a refused inbox in the log: it may be as long as a message. */
+const INBOX_SHOWN = 200
+
 /**
  * Sends each ack to the inbox that its message names. An inbox is a literal subject outside the
  * cluster's own, except below `<namespace>.ack.`, where other servers wait for acks
@@ -50,7 +53,9 @@ export class NatsAcks implements AckSink {
     this.#lastAllowed =
       targetSubjectProblem(this.#namespace, inbox) === undefined || this.#isServerInbox(inbox)
     if (!this.#lastAllowed) {
-      this.#logger.limited('nats-inbox', 'warn', 'an ack inbox was refused', { inbox })
+      this.#logger.limited('nats-inbox', 'warn', 'an ack inbox was refused', {
+        inbox: inbox.slice(0, INBOX_SHOWN),
+      })
     }
     return this.#lastAllowed
   }

@@ -129,7 +129,7 @@ export class Partition implements Listener {
       cipher: options.cipher,
       clock,
       acks: this.#acks,
-      onAppended: (batch) => this.#onAppended(batch),
+      onAppended: (batch) => this.#guarded(() => this.#onAppended(batch)),
       onFailed: (error) => this.#onAppendFailed(error),
     })
   }
@@ -189,7 +189,26 @@ export class Partition implements Listener {
         this.#fence('the log could not be synced', error)
       }
     }
-    this.#acks.abandon()
+    this.#tellAll(() => this.#acks.abandon())
+  }
+
+  /** Last answers; whoever cannot be told meets its deadline. */
+  #tellAll(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      const { stream, id } = this
+      this.#options.logger.error('acks could not be delivered', { stream, partition: id, error })
+    }
+  }
+
+  /** What must not throw and does leaves this partition in doubt, not the process. */
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#fence('an invariant is broken', error)
+    }
   }
 
   #onAppended(batch: IngestBatch): void {
@@ -268,8 +287,8 @@ export class Partition implements Listener {
   #fence(reason: string, error: unknown): void {
     if (this.#fenced) return
     this.#fenced = true
-    this.#ingest.fail()
-    this.#acks.abandon()
+    this.#tellAll(() => this.#ingest.fail())
+    this.#tellAll(() => this.#acks.abandon())
     this.#options.logger.error(`partition fenced: ${reason}`, {
       stream: this.stream,
       partition: this.id,

@@ -31,7 +31,7 @@ export interface Listener {
 export type Route = {
   readonly subject: string
   readonly arrival: Arrival
-  /** Listeners without a group, in the order in which they began to listen. */
+  /** Listeners without a group. */
   readonly local: readonly Listener[]
   /** A load-balance group of ours listens: the message must go through NATS. */
   readonly grouped: boolean
@@ -54,7 +54,9 @@ const SLAB_BYTES = 256 * 1_024
 
 export class SubjectRouter {
   readonly #options: RouterOptions
-  readonly #listeners = new Set<Listener>()
+  /** By subject: a publish to a literal one looks at those that name it, not at all there are. */
+  readonly #literal = new Map<string, Set<Listener>>()
+  readonly #wildcard = new Set<Listener>()
   readonly #routes = new Map<string, Route>()
   readonly #view = new PublishView()
   /** Listeners that accepted since the last kick. */
@@ -77,11 +79,11 @@ export class SubjectRouter {
       (message) => this.#receive(listener, message),
       options,
     )
-    this.#listeners.add(listener)
+    this.#remember(listener)
     this.#forgetRoutes()
     return () => {
       subscription.unsubscribe()
-      this.#listeners.delete(listener)
+      this.#forget(listener)
       this.#dirty.delete(listener)
       this.#forgetRoutes()
     }
@@ -95,11 +97,10 @@ export class SubjectRouter {
   routeOf(subject: string): Route {
     const known = this.#routes.get(subject)
     if (known) return known
-    const matching = [...this.#listeners].filter((listener) =>
-      hasWildcard(listener.subject)
-        ? subjectMatches(listener.subject, subject)
-        : listener.subject === subject,
-    )
+    const matching = [...(this.#literal.get(subject) ?? [])]
+    for (const listener of this.#wildcard) {
+      if (subjectMatches(listener.subject, subject)) matching.push(listener)
+    }
     const route: Route = {
       subject,
       arrival: arrivalAt(subject, ''),
@@ -185,6 +186,24 @@ export class SubjectRouter {
     const start = this.#slabUsed
     this.#slabUsed = envelopes.write(this.#slab, start, publish, shape.ackInbox)
     return this.#slab.subarray(start, this.#slabUsed)
+  }
+
+  #remember(listener: Listener): void {
+    const { subject } = listener
+    if (hasWildcard(subject)) {
+      this.#wildcard.add(listener)
+      return
+    }
+    const sharing = this.#literal.get(subject) ?? new Set()
+    sharing.add(listener)
+    this.#literal.set(subject, sharing)
+  }
+
+  #forget(listener: Listener): void {
+    this.#wildcard.delete(listener)
+    const sharing = this.#literal.get(listener.subject)
+    sharing?.delete(listener)
+    if (sharing?.size === 0) this.#literal.delete(listener.subject)
   }
 
   #forgetRoutes(): void {
