@@ -13,7 +13,7 @@ import { LogReader, type ReaderOptions } from './reader.ts'
 import { applyRetention } from './retention.ts'
 import { ReverseReader, type ReverseReaderOptions } from './reverse-reader.ts'
 import { isTooOld, roll } from './roll.ts'
-import { syncActive } from './sync.ts'
+import { syncActive, syncNames } from './sync.ts'
 import { truncateLog } from './truncate.ts'
 import type { LeaderEpoch, Offset, TimestampNs } from './units.ts'
 
@@ -183,6 +183,7 @@ export class CommitLog {
         throw new LogError('rejected', `epoch ${epoch} is older than the log's ${latest}`)
       }
       await noteEpoch(core, epoch, core.nextOffset)
+      await syncNames(core)
     })
   }
 
@@ -280,7 +281,10 @@ export class CommitLog {
   async #settle(): Promise<void> {
     const core = this.#core
     try {
-      if (core.syncedOffset < core.newestOffset) await core.active.file.sync()
+      if (core.syncedOffset < core.newestOffset) {
+        await syncNames(core)
+        await core.active.file.sync()
+      }
       core.syncedOffset = core.newestOffset
       await flushIndex(core, core.active)
       await writeHighWatermark(core)

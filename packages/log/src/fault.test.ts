@@ -88,6 +88,7 @@ test('a failed sync while rolling fences the log before the next segment exists 
 test('a new segment takes records only after its name is durable [T5]', async () => {
   const { disk, log } = await openFixture({ segmentMaxBytes: 100 })
   await fill(log, 3)
+  await log.sync()
   const steps: string[] = []
   disk.fault = (operation, path) => {
     steps.push(`${operation} ${path.slice(path.lastIndexOf('/') + 1)}`)

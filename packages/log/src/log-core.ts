@@ -48,6 +48,8 @@ export class LogCore {
   /** What the high watermark's file holds. */
   checkpointed: Offset | undefined
   syncedOffset: Offset = NO_OFFSET
+  /** The names that lead to the log's files are durable, those of its directories included. */
+  namesSynced = false
   /** Grows when records or segments are replaced; long operations compare it across awaits. */
   generation = 0
   lastTimestampNs: TimestampNs = 0n

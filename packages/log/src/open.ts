@@ -6,9 +6,10 @@ import { TEMPORARY_SUFFIX } from './file-io.ts'
 import { readHighWatermark } from './hints.ts'
 import type { LogCore } from './log-core.ts'
 import { rewriteTail } from './rewrite-tail.ts'
-import { createSegment } from './roll.ts'
+import { createFirstSegment, createSegment } from './roll.ts'
 import { INDEX_SUFFIX, LOG_SUFFIX, parseSegmentName } from './segment.ts'
 import { openActive, openSealed, reportMissing } from './segment-recovery.ts'
+import { syncNames } from './sync.ts'
 import { NO_OFFSET, type Offset } from './units.ts'
 
 /** Fills a new core from its directory. Repairs what can be; fails only on storage errors. */
@@ -20,12 +21,14 @@ export async function openLog(core: LogCore): Promise<void> {
   const { distrustBeyond } = core.options
   const known = Math.max(mark ?? NO_OFFSET, distrustBeyond ?? NO_OFFSET)
   await openSegments(core, bases, known)
-  await syncNames(core)
   const { newestOffset } = core
   if (newestOffset < known) reportMissing(core, newestOffset + 1, known)
   if (distrustBeyond !== undefined) await rewriteTail(core, known)
   // Records above the mark may only be in the page cache yet; from here on they count as durable.
-  if (newestOffset > (mark ?? NO_OFFSET) && core.active.size > 0) await core.active.file.sync()
+  if (newestOffset > (mark ?? NO_OFFSET)) {
+    await syncNames(core)
+    if (core.active.size > 0) await core.active.file.sync()
+  }
   core.syncedOffset = newestOffset
   // The original takes a mark beyond the log for good and shows records below it that were never
   // committed [LB 7.A6].
@@ -47,17 +50,6 @@ async function listFiles(core: LogCore): Promise<Set<string>> {
   }
   await core.disk.makeDirectory(core.directory)
   return new Set()
-}
-
-/**
- * Makes the names of the log's files and of the partition's and the stream's directories durable.
- * At every opening, since a process that was killed right after it made them cannot have done so.
- */
-async function syncNames(core: LogCore): Promise<void> {
-  for (let path = core.directory, level = 0; level < 3 && path !== ''; level++) {
-    await core.disk.syncDirectory(path)
-    path = path.slice(0, path.lastIndexOf('/'))
-  }
 }
 
 /**
@@ -99,5 +91,5 @@ async function openSegments(core: LogCore, bases: readonly Offset[], mark: Offse
     core.segments.push(segment)
     if (continueAt !== undefined) core.segments.push(await createSegment(core, continueAt))
   }
-  if (core.segments.length === 0) core.segments.push(await createSegment(core, 0))
+  if (core.segments.length === 0) core.segments.push(await createFirstSegment(core))
 }

@@ -2,6 +2,7 @@
 import { flushIndex } from './hints.ts'
 import type { LogCore } from './log-core.ts'
 import { LOG_SUFFIX, MAX_SEGMENT_BYTES, MAX_SEGMENT_SPAN, Segment, segmentStem } from './segment.ts'
+import { syncNames } from './sync.ts'
 import { NO_OFFSET, type Offset, type TimestampNs } from './units.ts'
 
 /**
@@ -46,6 +47,7 @@ export function isTooOld(core: LogCore, nowNs: TimestampNs | undefined): boolean
 export async function roll(core: LogCore): Promise<void> {
   const sealed = core.active
   try {
+    await syncNames(core)
     await sealed.file.sync()
   } catch (error) {
     core.fail(error)
@@ -58,13 +60,26 @@ export async function roll(core: LogCore): Promise<void> {
   core.segments = [...core.segments, next]
 }
 
+/** Makes the first segment of a log; its name is made durable with the first record. */
+export function createFirstSegment(core: LogCore): Promise<Segment> {
+  return makeSegment(core, 0, async () => {})
+}
+
 /** Makes the files of an empty segment, durably. */
-export async function createSegment(core: LogCore, baseOffset: Offset): Promise<Segment> {
+export function createSegment(core: LogCore, baseOffset: Offset): Promise<Segment> {
+  return makeSegment(core, baseOffset, () => core.disk.syncDirectory(core.directory))
+}
+
+async function makeSegment(
+  core: LogCore,
+  baseOffset: Offset,
+  syncName: () => Promise<void>,
+): Promise<Segment> {
   const path = `${core.directory}/${segmentStem(baseOffset)}${LOG_SUFFIX}`
   const file = await core.disk.open(path, { create: true })
   try {
     if ((await file.size()) > 0) await file.truncate(0)
-    await core.disk.syncDirectory(core.directory)
+    await syncName()
   } catch (error) {
     // The next opener would take the file for this one's successor, so nothing may be appended to
     // this one any more.
