@@ -66,6 +66,8 @@ async function main(): Promise<void> {
     logger.error(`server could not start: ${textOf(error)}`)
     process.exit(EXIT_FAILURE)
   }
+  // A SIGHUP may have come while the server waited for NATS.
+  if (running !== loaded.config) server.reload(running)
   logger.info(`Serving on ${formatHostPort(server.address)}, data in ${server.dataDir}`)
   if (loaded.config.logging.format === 'text') process.stdout.write(firstSteps(server))
 }
