@@ -16,8 +16,10 @@ import { NO_OFFSET, type Offset } from './units.ts'
 export async function openLog(core: LogCore): Promise<void> {
   const names = await listFiles(core)
   const bases = await removeLeftovers(core, names)
-  const mark = names.has(HIGH_WATERMARK_FILE) ? await readHighWatermark(core) : undefined
-  core.checkpointed = mark
+  const hasMark = names.has(HIGH_WATERMARK_FILE)
+  const mark = hasMark ? await readHighWatermark(core) : undefined
+  // No file says the same as one that says -1, so an empty log needs none.
+  core.checkpointed = hasMark ? mark : NO_OFFSET
   const { distrustBeyond } = core.options
   const known = Math.max(mark ?? NO_OFFSET, distrustBeyond ?? NO_OFFSET)
   await openSegments(core, bases, known)
