@@ -23,6 +23,8 @@ export class AckDispatcher {
   readonly #budget: IngestBudget
   readonly #maxBytes: number
   #waitingBytes = 0
+  /** Of these, batches whose LEADER records wait too: for a sync, with policy `always`. */
+  #unsyncedBytes = 0
 
   constructor(options: {
     readonly source: AckSource
@@ -47,10 +49,20 @@ export class AckDispatcher {
     return this.#waitingBytes >= this.#maxBytes || this.#budget.full
   }
 
+  /**
+   * True when no record of any policy should be taken: a sync that does not return lets even
+   * batches pile up that no replica is waited for [reliability B1].
+   */
+  get stalled(): boolean {
+    if (this.#unsyncedBytes === 0) return false
+    return this.#unsyncedBytes >= this.#maxBytes || this.#budget.full
+  }
+
   /** Takes an appended batch; its records are answered by the two calls below. */
   add(batch: IngestBatch): void {
     this.#waiting.push(batch)
     this.#waitingBytes += batch.footprintBytes
+    this.#unsyncedBytes += batch.footprintBytes
     this.#budget.take(batch.footprintBytes)
   }
 
@@ -64,6 +76,7 @@ export class AckDispatcher {
       if (leaderThrough >= batch.baseOffset && !batch.leadersAnswered) {
         this.#answer(batch, { policy: POLICY_LEADER, through: leaderThrough })
         batch.leadersAnswered = leaderThrough >= batch.baseOffset + batch.count - 1
+        if (batch.leadersAnswered) this.#unsyncedBytes -= batch.footprintBytes
       }
       if (allThrough >= batch.baseOffset && batch.firstAll >= 0) {
         this.#answer(batch, { policy: POLICY_ALL, through: allThrough })
@@ -110,6 +123,7 @@ export class AckDispatcher {
     this.#waiting.length = 0
     this.#budget.give(this.#waitingBytes)
     this.#waitingBytes = 0
+    this.#unsyncedBytes = 0
     this.#flush()
   }
 

@@ -177,9 +177,10 @@ export class Ingest {
     )
   }
 
-  /** A record that would wait for replicas while too many do already [reliability B1]. */
+  /** A record that would wait for a sync or for replicas while too many do already [B1]. */
   #cannotWait(publish: PublishView): boolean {
-    return publish.ackPolicy === POLICY_ALL && this.#options.acks.full
+    const { acks } = this.#options
+    return acks.stalled || (publish.ackPolicy === POLICY_ALL && acks.full)
   }
 
   #encode(publish: PublishView, arrival: Arrival): AckError {

@@ -172,3 +172,32 @@ test('records that wait for acks which cannot come are bounded [B1]', async (t) 
   assert.ok(refused.length > 100, `${refused.length} of 270 were refused`)
   assert.equal(refused.length, sink.answers.length)
 })
+
+test('records that wait for a sync which does not return are bounded, whatever their policy [B1]', async (t) => {
+  const { partition, publish, disk, log } = await openPartition(t, {
+    syncPolicy: 'always',
+    acksMaxBytes: 200_000,
+    batch: { maxMessages: 10, maxTimeMs: 0 },
+  })
+  const gate = disk.closeGate()
+  t.after(() => gate.open())
+  const leader = new Collector()
+  const none = new Collector()
+  const refused = (): number => leader.answers.length + none.answers.length
+  for (let index = 1; index <= 30; index++) {
+    publish({ correlationId: `l${index}`, ackPolicy: 0 }, leader)
+    publish({ correlationId: `n${index}`, ackPolicy: 2 }, none)
+    partition.kick()
+    while (log.newestOffset + 1 + refused() < 2 * index) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  assert.ok(none.answers.length > 0 && none.answers.length < 30, `${none.answers.length} refused`)
+  assert.ok([...leader.answers, ...none.answers].every(({ error }) => error === 1))
+  gate.open()
+  await leader.whenAnswered(30)
+  publish({ correlationId: 'later', ackPolicy: 0 }, leader)
+  partition.kick()
+  await leader.whenAnswered(31)
+  assert.equal(leader.answers.at(-1)?.error, 0)
+})
