@@ -30,9 +30,28 @@ export type CreateInit = MessageInitShape<typeof api.CreateStreamRequestSchema>
 /** Nothing here takes as long on any machine; a test that hangs ends by it. */
 const PATIENT_MS = 15_000
 
+const cleanups = new WeakMap<TestContext, (() => Promise<void>)[]>()
+
+/**
+ * Runs at the end of the test, the latest first: servers stop before their directories go. Hooks
+ * of node:test run the other way round.
+ */
+function atEnd(t: TestContext, cleanup: () => Promise<void>): void {
+  const known = cleanups.get(t)
+  if (known) {
+    known.push(cleanup)
+    return
+  }
+  const stack = [cleanup]
+  cleanups.set(t, stack)
+  t.after(async () => {
+    for (let next = stack.pop(); next; next = stack.pop()) await next()
+  })
+}
+
 export async function temporaryDirectory(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'liftbridge-server-'))
-  t.after(() => rm(directory, { recursive: true, force: true }))
+  atEnd(t, () => rm(directory, { recursive: true, force: true }))
   return directory
 }
 
@@ -89,7 +108,7 @@ export async function run(t: TestContext, options: RunOptions = {}): Promise<Run
     clients.push(client)
     return client
   }
-  t.after(async () => {
+  atEnd(t, async () => {
     for (const connection of connections) await connection.close()
     for (const client of clients) await client.close()
     await server.stop()
