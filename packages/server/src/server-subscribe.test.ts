@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { api } from '@liftbridge/wire'
 import {
@@ -108,6 +109,26 @@ test('an empty stream has no latest message to stop at, and a new subscriber wai
   await subscription.started()
   await client.publish('s', 'new')
   assert.deepEqual((await subscription.take(1)).map(valueOf), ['new'])
+})
+
+test('a subscription to a log that retention has emptied reaches its stop at once', async (t) => {
+  const { client, directory } = await run(t)
+  await client.create('s', {
+    segmentMaxAge: { value: 1n },
+    retentionMaxAge: { value: 1n },
+    cleanerInterval: { value: 10n },
+  })
+  await fill(client, 's', 5)
+  const first = `${directory}/streams/s/0/${'0'.repeat(20)}.log`
+  await until('retention has removed the only segment', () => !existsSync(first))
+  const reached = { values: '', status: 'RESOURCE_EXHAUSTED', text: 'Stop offset reached' }
+  const stops: SubscribeInit[] = [
+    { stopPosition: Stop.STOP_LATEST },
+    { stopPosition: Stop.STOP_OFFSET, stopOffset: 2n },
+  ]
+  for (const stop of stops) {
+    assert.deepEqual(await read(client, { startPosition: Start.EARLIEST, ...stop }), reached)
+  }
 })
 
 test('a reverse subscription goes down to the oldest message, or to its stop', async (t) => {

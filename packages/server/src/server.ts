@@ -33,6 +33,7 @@ import { HealthPages, type ReadinessCheck } from './listen/readiness.ts'
 import type { Logger } from './logging/logger.ts'
 import { Maintenance } from './maintenance.ts'
 import { Metadata } from './metadata/metadata.ts'
+import { assertOwnPartitions } from './metadata/own-partitions.ts'
 import { CommitLogOperationLog } from './metadata/commit-log-operation-log.ts'
 import { Reconciler } from './metadata/reconciler.ts'
 import { logReconciler } from './metadata/reconciler-log.ts'
@@ -197,6 +198,7 @@ class Server implements LiftbridgeServer {
     })
     this.#closers.set('metadata', () => metadata.close())
     const deleted = await metadata.start()
+    assertOwnPartitions(metadata.state, directory)
     this.#metadata = metadata
     return { metadata, deleted }
   }

@@ -12,7 +12,7 @@ import {
   recordTimestampLow,
   type LogBlock,
   type LogEnd,
-  type LogReader,
+  LogReader,
   type ReverseReader,
 } from '@liftbridge/log'
 import { api, fromBinary, MessageWriter, type StoredRecord } from '@liftbridge/wire'
@@ -52,9 +52,9 @@ export async function subscribe(
       out,
       cipher: partition.cipher,
     })
-    const subscription = { reader, frames, range, signal }
-    if (request.reverse) await readDown(subscription)
-    else await readUp(subscription)
+    const subscription = { frames, range, signal }
+    if (reader instanceof LogReader) await readUp(reader, subscription)
+    else await readDown(reader, subscription)
     if (context.stopping.aborted) throw new LiftbridgeError('server.stopping')
   } catch (error) {
     throw asClientError(context, partition, error)
@@ -66,18 +66,22 @@ export async function subscribe(
 }
 
 type Subscription = {
-  readonly reader: LogReader | ReverseReader
   readonly frames: MessageFrames
   readonly range: Range
   readonly signal: AbortSignal
 }
 
 /** Delivers until the stop, the end of the log, or the end of the call. */
-async function readUp(subscription: Subscription): Promise<void> {
-  const { reader, frames, range, signal } = subscription
+async function readUp(reader: LogReader, subscription: Subscription): Promise<void> {
+  const { frames, range, signal } = subscription
   const stop = range.stop ?? Number.MAX_SAFE_INTEGER
   for (;;) {
-    const block = await reader.next({ signal })
+    const present = await reader.poll({ signal })
+    // Retention or compaction may have left nothing up to the stop: no message would ever end it.
+    if (present === undefined && reader.nextOffset > stop) {
+      throw new LiftbridgeError('subscribe.stop-reached')
+    }
+    const block = present ?? (await reader.next({ signal }))
     if (block.kind === 'end') return onEnd(block)
     let at = block.start
     const record = storedRecord(block)
@@ -95,11 +99,12 @@ async function readUp(subscription: Subscription): Promise<void> {
 }
 
 /** The same downwards; a block's records come from the last to the first. */
-async function readDown(subscription: Subscription): Promise<void> {
-  const { reader, frames, range, signal } = subscription
+async function readDown(reader: ReverseReader, subscription: Subscription): Promise<void> {
+  const { frames, range, signal } = subscription
   const stop = range.stop ?? 0
   for (;;) {
-    const block = await reader.next({ signal })
+    if (signal.aborted) return
+    const block = await reader.next()
     if (block.kind === 'end') return onEnd(block)
     const record = storedRecord(block)
     for (const at of recordStarts(block).toReversed()) {
