@@ -110,6 +110,8 @@ test('on any sequence of writes and syncs the leader agrees with a record-by-rec
           })
           assert.ok(output.ackAllThrough <= synced)
         }
+        const allWaits = records.some((all, offset) => all && offset > synced)
+        if (policy !== 'never' && allWaits) assert.ok(output.syncNow, 'who waits asks for a sync')
         ackedAll = Math.max(ackedAll, output.ackAllThrough)
         assert.ok(ackedAll <= highWatermark)
         if (policy === 'always') assert.ok(output.ackLeaderThrough <= synced)
