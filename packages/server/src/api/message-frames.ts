@@ -1,6 +1,6 @@
 /** Turns stored records into frames of a Subscribe call, many per write. */
 import type { ResponseStream } from '@liftbridge/grpc'
-import { RecordView } from '@liftbridge/log'
+import { FRAME_SIZE, RecordView } from '@liftbridge/log'
 import {
   DOES_NOT_FIT,
   MALFORMED_RECORD,
@@ -79,7 +79,7 @@ function malformed(record: StoredRecord): LiftbridgeError {
 /** The same record with its value in clear; key and headers were never sealed. */
 function opened(cipher: ValueCipher, record: StoredRecord): StoredRecord {
   const view = new RecordView()
-  const at = record.bodyStart - FRAME_BYTES
+  const at = record.bodyStart - FRAME_SIZE
   if (!view.load(record.bytes, at)) throw malformed(record)
   let value: Uint8Array
   try {
@@ -99,5 +99,3 @@ function opened(cipher: ValueCipher, record: StoredRecord): StoredRecord {
   ])
   return { ...record, bytes: body, bodyStart: 0, bodyEnd: body.length }
 }
-
-const FRAME_BYTES = 28
