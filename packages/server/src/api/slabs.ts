@@ -6,7 +6,7 @@
 /** Size of a slab. One write of HTTP/2 is at most about this large. */
 export const SLAB_BYTES: number = 64 * 1_024
 /** Slabs kept for reuse by all calls together. */
-const SPARE_MAX = 256
+const SPARE_MAX = 128
 
 const spare: Buffer[] = []
 

@@ -59,7 +59,7 @@ export const REPLICATION_OVERHEAD_BYTES = 24
 export const LOG_FILES_MAX = 512
 
 /** Recent records that all logs together keep in memory for readers at the tail. */
-export const LOG_TAILS_MAX_BYTES: number = 64 * 1024 * 1024
+export const LOG_TAILS_MAX_BYTES: number = 32 * 1024 * 1024
 
 /** Bytes waiting for all writers together: what keeps the process within its memory [B1]. */
 export const INGEST_TOTAL_MAX_BYTES: number = 96 * 1024 * 1024
@@ -73,3 +73,6 @@ export const ACKS_MAX_BYTES: number = 64 * 1024 * 1024
 
 /** The same of all partitions together. */
 export const ACKS_TOTAL_MAX_BYTES: number = 128 * 1024 * 1024
+
+/** Bytes of one write to a log: larger ones gain nothing and delay the acks behind them. */
+export const INGEST_BATCH_MAX_BYTES: number = 1024 * 1024

@@ -5,6 +5,7 @@
  */
 import { RecordBatch } from '@liftbridge/log'
 import type { PublishView } from '@liftbridge/wire'
+import { INGEST_BATCH_MAX_BYTES } from '../config/limits.ts'
 import { knownPolicy, POLICY_ALL, type AckSink } from './ack.ts'
 import type { Arrival } from './arrival.ts'
 
@@ -36,7 +37,7 @@ export class IngestBatch {
   allThrough = -1
 
   constructor(maxRecordBytes: number) {
-    this.records = new RecordBatch({ maxRecordBytes })
+    this.records = new RecordBatch({ maxRecordBytes, maxBytes: INGEST_BATCH_MAX_BYTES })
   }
 
   get count(): number {
