@@ -7,6 +7,7 @@ import type { ResponseStream, ServerCall } from '@liftbridge/grpc'
 import {
   CorruptSegmentError,
   recordBodyEnd,
+  recordBodyStart,
   recordOffset,
   recordTimestampHigh,
   recordTimestampLow,
@@ -133,8 +134,6 @@ function storedRecord(block: LogBlock): StoredRecord {
   return { bytes, bodyStart: 0, bodyEnd: 0, offset: 0, timestampHigh: 0, timestampLow: 0 }
 }
 
-const FRAME_BYTES = 28
-
 /** Points `record` at the record at `at` and returns where the next one starts. */
 function loadRecord(record: StoredRecord, at: number): number {
   const { bytes } = record
@@ -142,7 +141,7 @@ function loadRecord(record: StoredRecord, at: number): number {
   record.offset = recordOffset(bytes, at)
   record.timestampHigh = recordTimestampHigh(bytes, at)
   record.timestampLow = recordTimestampLow(bytes, at)
-  record.bodyStart = at + FRAME_BYTES
+  record.bodyStart = recordBodyStart(at)
   record.bodyEnd = end
   return end
 }
