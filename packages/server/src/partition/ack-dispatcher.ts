@@ -10,6 +10,8 @@ import type { Arrival } from './arrival.ts'
 import type { IngestBatch } from './ingest-batch.ts'
 import type { IngestBudget } from './ingest-budget.ts'
 
+const NO_BYTES = new Uint8Array(0)
+
 export class AckDispatcher {
   readonly #source: AckSource
   readonly #ack = new AckFields()
@@ -182,6 +184,9 @@ export class AckDispatcher {
     for (const sink of this.#touched) sink.flush()
     this.#touched.clear()
     this.#lastTouched = undefined
+    // The text belongs to a batch that may be given away, and may be large.
+    this.#ack.correlationId = NO_BYTES
+    this.#ack.ackInbox = NO_BYTES
   }
 
   /** Lets go of the batches that owe nothing any more, wherever they stand. */

@@ -24,8 +24,9 @@ import {
 import type { AckError, AckSink, AckSource } from './ack.ts'
 import type { AckDispatcher } from './ack-dispatcher.ts'
 import { ARRIVAL_HEADERS, type Arrival } from './arrival.ts'
+import { giveBatch, takeBatch } from './batch-pool.ts'
 import type { ValueCipher } from './encryption.ts'
-import { IngestBatch } from './ingest-batch.ts'
+import type { IngestBatch } from './ingest-batch.ts'
 import type { IngestBudget } from './ingest-budget.ts'
 import { headersProblem, StoredHeaders } from './stored-headers.ts'
 
@@ -59,17 +60,16 @@ export type IngestOptions = {
   readonly onFailed: (error: unknown) => void
 }
 
-/** Batches kept for reuse; one is written while one fills and one waits for its sync. */
-const SPARE_BATCHES_MAX = 4
+/** Used within one call only, so all partitions share them and none keeps a publisher's buffer. */
+let sharedSource: Source | undefined
+const storedHeaders = new StoredHeaders()
 
 export class Ingest {
   readonly #options: IngestOptions
-  readonly #source: Source = new Source()
-  readonly #headers = new StoredHeaders()
   readonly #refusal = new AckFields()
   readonly #sealed: IngestBatch[] = []
-  readonly #spare: IngestBatch[] = []
-  #open: IngestBatch
+  /** Undefined while nothing has come since the last one was sealed. */
+  #open: IngestBatch | undefined
   #running = false
   #lingering = false
   #stopped = false
@@ -86,7 +86,6 @@ export class Ingest {
   constructor(options: IngestOptions) {
     this.#options = options
     this.#batch = options.batch
-    this.#open = new IngestBatch(options.maxRecordBytes)
   }
 
   /** True when a publisher that can wait should: half of the bound is used. */
@@ -120,9 +119,10 @@ export class Ingest {
       this.#refuse({ publish, arrival, sink }, error)
       return
     }
-    this.#open.note(publish, arrival, sink)
-    this.#pendingMessages++
-    if (this.#open.count >= this.#batch.maxMessages) this.#seal()
+    const open = this.#openBatch()
+    open.note(publish, arrival, sink)
+    this.#reserve(bytesOfLast(open))
+    if (open.count >= this.#batch.maxMessages) this.#seal()
   }
 
   /** Starts writing what was accepted, unless a write is under way already. */
@@ -153,18 +153,17 @@ export class Ingest {
 
   /** Takes back a batch whose records are all answered. */
   recycle(batch: IngestBatch): void {
-    if (this.#spare.length >= SPARE_BATCHES_MAX) return
-    batch.clear()
-    this.#spare.push(batch)
+    giveBatch(batch, this.#options.maxRecordBytes)
   }
 
   /** Refuses from now on and refuses what waits: the log cannot be written any more. */
   fail(): void {
     this.#stopped = true
-    if (this.#open.count > 0) this.#seal()
+    this.#seal()
     for (const batch of this.#sealed.splice(0)) {
-      this.#release(batch.count, batch.byteLength)
+      this.#release(batch.count, bytesOf(batch))
       this.#options.acks.reject(batch, ACK_UNKNOWN)
+      this.recycle(batch)
     }
     this.#wake()
   }
@@ -184,28 +183,30 @@ export class Ingest {
   }
 
   #encode(publish: PublishView, arrival: Arrival): AckError {
-    const source = this.#source
+    const source = (sharedSource ??= new Source())
     source.load(publish)
     if (publish.headers.count === 0) source.setHeaders(arrival.headers, ARRIVAL_HEADERS)
     else if (headersProblem(publish) !== undefined) return ACK_UNKNOWN
-    else source.setHeaders(this.#headers.of(publish, arrival), this.#headers.count)
+    else source.setHeaders(storedHeaders.of(publish, arrival), storedHeaders.count)
     const { cipher } = this.#options
     if (cipher && !source.seal(publish, cipher)) return ACK_ENCRYPTION
-    const before = this.#open.byteLength
-    let problem = this.#open.records.add(source)
+    let problem = this.#openBatch().records.add(source)
     if (problem === 'batch-full') {
       this.#seal()
-      problem = this.#open.records.add(source)
-      if (problem === undefined) return this.#reserve(this.#open.byteLength)
+      problem = this.#openBatch().records.add(source)
     }
-    if (problem !== undefined) return problem === 'too-large' ? ACK_TOO_LARGE : ACK_UNKNOWN
-    return this.#reserve(this.#open.byteLength - before)
+    if (problem === undefined) return ACK_OK
+    return problem === 'too-large' ? ACK_TOO_LARGE : ACK_UNKNOWN
   }
 
-  #reserve(bytes: number): AckError {
+  #openBatch(): IngestBatch {
+    return (this.#open ??= takeBatch(this.#options.maxRecordBytes))
+  }
+
+  #reserve(bytes: number): void {
+    this.#pendingMessages++
     this.#pendingBytes += bytes
     this.#options.budget.take(bytes)
-    return ACK_OK
   }
 
   #refuse(
@@ -235,8 +236,9 @@ export class Ingest {
   }
 
   #seal(): void {
+    if (this.#open === undefined || this.#open.count === 0) return
     this.#sealed.push(this.#open)
-    this.#open = this.#spare.pop() ?? new IngestBatch(this.#options.maxRecordBytes)
+    this.#open = undefined
   }
 
   #linger(): void {
@@ -258,12 +260,13 @@ export class Ingest {
   /** Appends until nothing waits. Never rejects. */
   async #run(): Promise<void> {
     for (;;) {
-      if (this.#sealed.length === 0 && this.#open.count > 0) this.#seal()
+      if (this.#sealed.length === 0) this.#seal()
       const batch = this.#sealed.shift()
       if (!batch) break
-      const { count, byteLength } = batch
+      const { count } = batch
+      const bytes = bytesOf(batch)
       await this.#append(batch)
-      this.#release(count, byteLength)
+      this.#release(count, bytes)
       this.#wake()
     }
     this.#running = false
@@ -332,7 +335,19 @@ export class Ingest {
   }
 }
 
-/** What `RecordBatch.add` reads; one instance per ingest. */
+/** What the last record of a batch holds: itself, its correlation id and its inbox. */
+function bytesOfLast(batch: IngestBatch): number {
+  const index = batch.count - 1
+  const record = batch.byteLength - batch.records.recordStart(index)
+  return record + (batch.textStarts[2 * index + 2] ?? 0) - (batch.textStarts[2 * index] ?? 0)
+}
+
+/** The same of all records of a batch that is not empty. */
+function bytesOf(batch: IngestBatch): number {
+  return batch.byteLength + (batch.textStarts[2 * batch.count] ?? 0)
+}
+
+/** What `RecordBatch.add` reads. */
 class Source implements RecordSource {
   bytes: Uint8Array = new Uint8Array(0)
   keyStart = -1
