@@ -7,8 +7,8 @@ import { readHighWatermark } from './hints.ts'
 import type { LogCore } from './log-core.ts'
 import { rewriteTail } from './rewrite-tail.ts'
 import { createFirstSegment, createSegment } from './roll.ts'
-import { INDEX_SUFFIX, LOG_SUFFIX, parseSegmentName } from './segment.ts'
-import { openActive, openSealed, reportMissing } from './segment-recovery.ts'
+import { INDEX_SUFFIX, LOG_SUFFIX, parseSegmentName, type Segment } from './segment.ts'
+import { openActive, openSealed, reportGaps, reportMissing } from './segment-recovery.ts'
 import { syncNames } from './sync.ts'
 import { NO_OFFSET, type Offset } from './units.ts'
 
@@ -83,10 +83,13 @@ function isLeftover(name: string, names: Set<string>): boolean {
 }
 
 async function openSegments(core: LogCore, bases: readonly Offset[], mark: Offset): Promise<void> {
+  const short = new Set<Segment>()
   for (const [i, base] of bases.entries()) {
     const successor = bases[i + 1]
     if (successor !== undefined) {
-      core.segments.push(await openSealed(core, base, successor))
+      const { segment, isShort } = await openSealed(core, base, successor)
+      core.segments.push(segment)
+      if (isShort) short.add(segment)
       continue
     }
     const { segment, continueAt } = await openActive(core, base, mark)
@@ -94,4 +97,5 @@ async function openSegments(core: LogCore, bases: readonly Offset[], mark: Offse
     if (continueAt !== undefined) core.segments.push(await createSegment(core, continueAt))
   }
   if (core.segments.length === 0) core.segments.push(await createFirstSegment(core))
+  reportGaps(core, short)
 }

@@ -15,6 +15,7 @@ import type { LogBlock, LogEnd, LogEndReason } from './record-block.ts'
 import type { Segment } from './segment.ts'
 import { findRecord } from './segment-search.ts'
 import { BLOCK_BYTES, readBlock } from './segment-walk.ts'
+import type { TailChunk } from './tail-cache.ts'
 import type { Offset, Position } from './units.ts'
 
 /** Bounds of one read, whatever the caller's `maxBytes`. */
@@ -51,6 +52,8 @@ export class LogReader implements LogListener {
   #buffer: Uint8Array<ArrayBuffer> | undefined
   /** Size of a record that did not fit the block, for the next try. */
   #largeRecord = 0
+  /** Where the block returned last lies, when that is the tail. */
+  #held: TailChunk | undefined
   #wake: (() => void) | undefined
 
   constructor(core: LogCore, options: ReaderOptions) {
@@ -69,6 +72,7 @@ export class LogReader implements LogListener {
   tryNext(options: ReadOptions = {}): LogBlock | undefined {
     if (this.#end !== undefined || this.#core.state !== 'open') return undefined
     if (this.#next > this.#limit) return undefined
+    this.#release()
     return this.#fromTail(options.maxBytes ?? BLOCK_BYTES)
   }
 
@@ -89,6 +93,7 @@ export class LogReader implements LogListener {
    */
   async poll(options: ReadOptions = {}): Promise<LogBlock | LogEnd | undefined> {
     const maxBytes = Math.max(1, options.maxBytes ?? BLOCK_BYTES)
+    this.#release()
     for (;;) {
       const end = this.#checkEnd(options.signal)
       if (end !== undefined) return end
@@ -148,8 +153,20 @@ export class LogReader implements LogListener {
     const start = this.#position - chunk.position
     const scanned = { start, end: chunk.length, maxBytes, verify: false }
     const block = this.#take(chunk.bytes, chunk.view, scanned)
-    if (block === undefined) this.#next = this.#limit + 1
+    if (block === undefined) {
+      this.#next = this.#limit + 1
+      return undefined
+    }
+    this.#core.tail.hold(chunk)
+    this.#held = chunk
     return block
+  }
+
+  /** The caller asks for more, so it is done with the block before. */
+  #release(): void {
+    if (this.#held === undefined) return
+    this.#core.tail.release(this.#held)
+    this.#held = undefined
   }
 
   /** Finds `#next` among the records in memory by walking from the start of their chunk. */

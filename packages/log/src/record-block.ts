@@ -1,8 +1,8 @@
 import type { Offset } from './units.ts'
 
 /**
- * Whole records back to back, as they are stored: `bytes[start..end)`. A block from the tail lies
- * in memory that is never changed; one from the disk is valid until the reader's next call.
+ * Whole records back to back, as they are stored: `bytes[start..end)`. Valid until the reader's
+ * next call: its memory, be it the tail's or a buffer, is used again after that.
  */
 export interface LogBlock {
   readonly kind: 'block'

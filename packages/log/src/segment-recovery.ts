@@ -22,25 +22,33 @@ import { placeOf, searchIndex } from './segment-search.ts'
 import { walkRecords, type WalkEnd } from './segment-walk.ts'
 import { NO_OFFSET, type Offset, type Position } from './units.ts'
 
+/** How a sealed segment came up. */
+export interface OpenedSealed {
+  readonly segment: Segment
+  /** Set when its index named more records than it holds. */
+  readonly isShort: boolean
+}
+
 /** Opens a segment that has a successor, whose base offset is given. */
 export async function openSealed(
   core: LogCore,
   baseOffset: Offset,
   successor: Offset,
-): Promise<Segment> {
+): Promise<OpenedSealed> {
   const segment = new Segment(core.files, { directory: core.directory, baseOffset })
   const indexed = await measure(segment)
   if (segment.size === 0) {
     // A segment is sealed only with records in it.
-    if (indexed > 0) reportMissing(core, baseOffset, successor - 1)
     segment.index.restart(0)
-    return segment
+    return { segment, isShort: indexed > 0 }
   }
   const extent = await indexedExtent(segment)
-  if (extent === undefined || extent.lastOffset >= successor) {
-    await rebuildSealed(core, segment, { successor, indexed })
-  } else segment.setExtent(extent)
-  return segment
+  if (extent !== undefined && extent.lastOffset < successor) {
+    segment.setExtent(extent)
+    return { segment, isShort: false }
+  }
+  await rebuildSealed(core, segment, successor)
+  return { segment, isShort: segment.count < indexed }
 }
 
 /** How the active segment came up. */
@@ -71,8 +79,7 @@ export async function openActive(
     }
     await cutTail(core, segment, fileSize)
   }
-  await segment.index.reconcile()
-  await segment.index.trimFile()
+  await settleIndex(core, segment)
   return { segment, continueAt: undefined }
 }
 
@@ -123,24 +130,16 @@ async function indexedExtent(segment: Segment): Promise<SegmentExtent | undefine
   }
 }
 
-async function rebuildSealed(
-  core: LogCore,
-  segment: Segment,
-  known: { readonly successor: Offset; readonly indexed: number },
-): Promise<void> {
+async function rebuildSealed(core: LogCore, segment: Segment, successor: Offset): Promise<void> {
   const fileSize = segment.size
   const path = segment.index.file.path
   core.report({ kind: 'hint-rebuilt', path, reason: 'the index does not match the log' })
-  const end = await walkFrom(segment, START, known.successor - 1)
+  const end = await walkFrom(segment, START, successor - 1)
   if (end.position < fileSize) {
-    await setAside(core, segment, { end, fileSize, lastKnown: known.successor - 1 })
+    await setAside(core, segment, { end, fileSize, lastKnown: successor - 1 })
     return
   }
-  if (segment.count < known.indexed) {
-    reportMissing(core, segment.nextOffset, known.successor - 1)
-  }
-  await segment.index.reconcile()
-  await segment.index.trimFile()
+  await settleIndex(core, segment)
 }
 
 /** Where a walk begins: record `number` at `position`. */
@@ -203,8 +202,39 @@ async function walkFrom(segment: Segment, start: WalkStart, limit: Offset): Prom
     }
     segment.lastOffset = block.scan.lastOffset
     segment.lastTimestampNs = recordTimestamp(block.bytes, block.scan.lastStart)
-    if (index.wantsFlush) await index.reconcile()
+    if (index.wantsFlush) await index.reconcile().catch(stayInMemory)
   })
+}
+
+/**
+ * Brings the index file in line with what was found. It is only a hint: on a full or failing disk
+ * the entries stay in memory, and the log can be read all the same [reliability T3, T4].
+ */
+async function settleIndex(core: LogCore, segment: Segment): Promise<void> {
+  const { index } = segment
+  try {
+    await index.reconcile()
+    await index.trimFile()
+  } catch (error) {
+    core.report({ kind: 'hint-not-written', path: index.file.path, error })
+  }
+}
+
+/** The end of the opening tries again, and reports it. */
+function stayInMemory(): void {}
+
+/**
+ * Reports offsets that no segment holds although the log goes on behind them: records or a whole
+ * file are gone. Only compaction leaves such gaps in a sound log, and then within segments as well.
+ */
+export function reportGaps(core: LogCore, isShort: ReadonlySet<Segment>): void {
+  const { segments } = core
+  const mayBeCompacted = core.options.compact === true || segments.some(({ isDense }) => !isDense)
+  for (const [i, segment] of segments.entries()) {
+    const next = segments[i + 1]?.baseOffset ?? NO_OFFSET
+    if (segment.damage !== undefined || segment.nextOffset >= next) continue
+    if (isShort.has(segment) || !mayBeCompacted) reportMissing(core, segment.nextOffset, next - 1)
+  }
 }
 
 /** Quarantines a segment and leaves its files as they are; where the log has to go on. */

@@ -1,7 +1,7 @@
 /**
  * The bytes most recently appended, kept in memory so that readers at the tail, however many,
  * are served without touching the disk. Chunks are written once and only ever grow at their end,
- * so a reader may hold on to a range of one without copying. One bound holds for all logs; the
+ * so a reader may hold on to a range of one without copying, until it asks for the next. One bound holds for all logs; the
  * oldest chunk goes first, whichever log it belongs to.
  */
 import type { Segment } from './segment.ts'
@@ -10,6 +10,8 @@ import type { Offset, Position } from './units.ts'
 const DEFAULT_MAX_BYTES = 32 * 1024 * 1024
 const MAX_CHUNK_BYTES = 256 * 1024
 const MIN_CHUNK_BYTES = 4 * 1024
+/** Chunks kept for reuse, 4 MiB in all: a busy log drops and takes one in turn. */
+const MAX_SPARE = 16
 
 /** Whole records of one segment, back to back, as they stand in its file. */
 export interface TailChunk {
@@ -18,10 +20,14 @@ export interface TailChunk {
   /** Position in the log file of the chunk's first byte. */
   readonly position: Position
   readonly firstOffset: Offset
-  readonly bytes: Uint8Array
+  readonly bytes: Uint8Array<ArrayBuffer>
   readonly view: DataView
   /** How many bytes of `bytes` are filled. */
   length: number
+  /** Readers whose last block lies in `bytes`. */
+  holders: number
+  /** It left the cache; its memory is used again once nobody holds it. */
+  dropped: boolean
 }
 
 /** The memory that the tails of all logs of a server share. */
@@ -29,6 +35,8 @@ export class TailCache {
   readonly maxBytes: number
   /** In order of creation. */
   readonly #chunks = new Set<TailChunk>()
+  /** Memory of dropped chunks: a busy server would else fill the heap's garbage with it. */
+  readonly #spare: Uint8Array<ArrayBuffer>[] = []
   #bytes = 0
 
   constructor(options: { readonly maxBytes?: number } = {}) {
@@ -53,7 +61,36 @@ export class TailCache {
 
   /** @internal */
   drop(chunk: TailChunk): void {
-    if (this.#chunks.delete(chunk)) this.#bytes -= chunk.bytes.length
+    if (!this.#chunks.delete(chunk)) return
+    this.#bytes -= chunk.bytes.length
+    chunk.dropped = true
+    if (chunk.holders === 0) this.#reclaim(chunk)
+  }
+
+  /** @internal Memory for a chunk of at least `size` bytes; what it holds is not cleared. */
+  allocate(size: number): Uint8Array<ArrayBuffer> {
+    const spare = size === MAX_CHUNK_BYTES ? this.#spare.pop() : undefined
+    return spare ?? new Uint8Array(size)
+  }
+
+  /** @internal A reader returned a block that lies in the chunk. */
+  hold(chunk: TailChunk): void {
+    chunk.holders++
+  }
+
+  /**
+   * @internal The reader's owner asked for the next block, so it is done with the last one. A
+   * reader that is closed releases nothing: its owner may still look at the block, and the
+   * collector takes the memory.
+   */
+  release(chunk: TailChunk): void {
+    chunk.holders--
+    if (chunk.dropped && chunk.holders === 0) this.#reclaim(chunk)
+  }
+
+  #reclaim(chunk: TailChunk): void {
+    const { bytes } = chunk
+    if (bytes.length === MAX_CHUNK_BYTES && this.#spare.length < MAX_SPARE) this.#spare.push(bytes)
   }
 }
 
@@ -88,6 +125,16 @@ export class LogTail {
     }
     chunk.bytes.set(new Uint8Array(bytes.buffer, bytes.byteOffset, length), chunk.length)
     chunk.length += length
+  }
+
+  /** @internal See `TailCache.hold`. */
+  hold(chunk: TailChunk): void {
+    this.#cache.hold(chunk)
+  }
+
+  /** @internal See `TailCache.release`. */
+  release(chunk: TailChunk): void {
+    this.#cache.release(chunk)
   }
 
   /** The chunk that holds `position` of `segment`, if it is still there. */
@@ -127,7 +174,7 @@ export class LogTail {
     segment: Segment,
     records: { readonly length: number; readonly position: Position; readonly firstOffset: Offset },
   ): TailChunk {
-    const bytes = new Uint8Array(Math.max(this.#chunkBytes, records.length))
+    const bytes = this.#cache.allocate(Math.max(this.#chunkBytes, records.length))
     this.#chunkBytes = Math.min(this.#chunkBytes * 2, MAX_CHUNK_BYTES)
     const chunk: TailChunk = {
       owner: this,
@@ -137,6 +184,8 @@ export class LogTail {
       bytes,
       view: new DataView(bytes.buffer),
       length: 0,
+      holders: 0,
+      dropped: false,
     }
     this.#chunks.push(chunk)
     this.#cache.admit(chunk)

@@ -59,7 +59,7 @@ export const REPLICATION_OVERHEAD_BYTES = 24
 export const LOG_FILES_MAX = 512
 
 /** Recent records that all logs together keep in memory for readers at the tail. */
-export const LOG_TAILS_MAX_BYTES: number = 32 * 1024 * 1024
+export const LOG_TAILS_MAX_BYTES: number = 16 * 1024 * 1024
 
 /** Bytes waiting for all writers together: what keeps the process within its memory [B1]. */
 export const INGEST_TOTAL_MAX_BYTES: number = 96 * 1024 * 1024
