@@ -3,6 +3,7 @@
  * around it, a start that Go Liftbridge's leader noted one too low is moved to where it belongs
  * [reliability G1, LB 7.A2], and a table that does not fit is made anew from the log [E3, T3].
  */
+import { EPOCH_FILE } from './checkpoint.ts'
 import { recordEpoch, recordOffset, recordSize } from './format/record.ts'
 import { readEpochs, writeEpochs } from './hints.ts'
 import { type EpochStart, LeaderEpochs } from './leader-epochs.ts'
@@ -23,7 +24,13 @@ export async function recoverEpochs(core: LogCore, present: boolean): Promise<vo
     read !== undefined &&
     read.length === after.length &&
     after.every(({ epoch, start }, i) => read[i]?.epoch === epoch && read[i]?.start === start)
-  if (!same && (read !== undefined || after.length > 0 || present)) await writeEpochs(core)
+  if (same || (read === undefined && after.length === 0 && !present)) return
+  try {
+    await writeEpochs(core)
+  } catch (error) {
+    // The next opening finds the same again; until then the log can be read [T3, T4].
+    core.report({ kind: 'hint-not-written', path: `${core.directory}/${EPOCH_FILE}`, error })
+  }
 }
 
 /** The entries with their starts put right, or undefined when they do not describe this log. */

@@ -132,6 +132,24 @@ test('an index that cannot be written costs a report, no append [T3, LB 7.A17]',
   assert.equal(disk.contents(segmentPath(0, 'index')).length, 80_000)
 })
 
+test('a log opens and is read on a full disk, whatever its hints need [T3, T4]', async () => {
+  const { disk, log } = await openFixture({ segmentMaxBytes: 100_000 })
+  for (let i = 0; i < 6_000; i += 1_000) await fill(log, 1_000)
+  await log.sync()
+  const killed = disk.clone()
+  for (const name of killed.names(DIRECTORY)) {
+    if (!name.endsWith('.log')) killed.put(`${DIRECTORY}/${name}`, Buffer.from('garbage'))
+  }
+  killed.fault = (operation) => (operation === 'write' ? FULL : undefined)
+  const again = await openFixture({ segmentMaxBytes: 100_000 }, killed)
+  assert.ok(again.problems.some(({ kind }) => kind === 'hint-not-written'))
+  assert.deepEqual(await readWritten(again.log), values(0, 5_999))
+  killed.fault = () => undefined
+  await fill(again.log, 2)
+  await again.log.close()
+  assert.deepEqual(await readWritten((await openFixture({}, killed)).log), values(0, 6_001))
+})
+
 test('a high watermark that cannot be written is an error and no crash [G19, LB 7.A17]', async () => {
   const { disk, log } = await openFixture()
   await fill(log, 3)

@@ -252,6 +252,37 @@ test('a durable tail that is gone is reported, and the rest served [T2, R8]', as
   assert.deepEqual(await drain(again.reader({ from: 0, until: 'committed' })), values(0, 7))
 })
 
+test('a segment whose file is gone is reported, unless compaction may have removed it [T2]', async () => {
+  const { disk, log } = await openFixture({ segmentMaxBytes: 250 })
+  await fill(log, 30)
+  commitAll(log)
+  await log.close()
+  const names = disk.names(DIRECTORY).filter((name) => name.endsWith('.log'))
+  const [first, lost, next] = names.map((name) => Number(name.slice(-24, -4)))
+  assert.ok(first === 0 && lost !== undefined && next !== undefined)
+  await disk.remove(segmentPath(lost))
+  const { log: again, problems } = await openFixture({ segmentMaxBytes: 250 }, disk.clone())
+  assert.deepEqual(problems, [{ kind: 'durable-tail-missing', lostFrom: lost, mark: next - 1 }])
+  assert.equal(again.nextOffset, 30)
+  const compacted = await openFixture({ segmentMaxBytes: 250, compact: true }, disk)
+  assert.deepEqual(compacted.problems, [])
+})
+
+test('entries too many in a sealed index are no sign of lost records [T3]', async () => {
+  const { disk, log } = await openFixture({ segmentMaxBytes: 250 })
+  await fill(log, 30)
+  commitAll(log)
+  await log.close()
+  const path = segmentPath(0, 'index')
+  disk.put(path, Buffer.concat([disk.contents(path), Buffer.alloc(333, 7)]))
+  const { log: again, problems } = await openFixture({ segmentMaxBytes: 250 }, disk)
+  assert.deepEqual(
+    problems.map(({ kind }) => kind),
+    ['hint-rebuilt'],
+  )
+  assert.deepEqual(await readWritten(again), values(0, 29))
+})
+
 test('damage in a sealed segment is found on reading, named, and the process lives [G7, LB 7.A16]', async () => {
   const { disk, log } = await openFixture({ segmentMaxBytes: 250 })
   await fill(log, 20)
