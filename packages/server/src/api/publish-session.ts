@@ -8,17 +8,17 @@
  * or while too many of its messages are in flight: HTTP/2 flow control then holds it.
  */
 import { type MessageChunk, type ResponseStream, type ServerCall } from '@liftbridge/grpc'
-import { decodePublishRequest, decodeText, DOES_NOT_FIT, PublishView } from '@liftbridge/wire'
+import { decodePublishRequest, decodeText, PublishView } from '@liftbridge/wire'
 import type { AckFields } from '@liftbridge/wire'
 import { BusError } from '../bus.ts'
 import { PUBLISH_DRAIN_MS, PUBLISH_IN_FLIGHT_MAX } from '../config/limits.ts'
 import { LiftbridgeError } from '../errors.ts'
 import { knownPolicy, POLICY_NONE, type AckSink, type AckSource } from '../partition/ack.ts'
 import { headersProblem } from '../partition/stored-headers.ts'
+import { AckFrames } from './ack-frames.ts'
 import type { ApiContext } from './context.ts'
 import { asyncErrorFrame, errorOfAck } from './publish-answers.ts'
 import { RemoteAcks } from './remote-acks.ts'
-import { SharedSlab } from './slabs.ts'
 import {
   checkPublishable,
   findTarget,
@@ -40,20 +40,23 @@ export class PublishSession implements AckSink {
   readonly #partitions = new Set<NonNullable<Target['local']>>()
   #target: Target | undefined
   #targetName: Uint8Array = new Uint8Array(0)
-  /** Acks are written back to back into it. */
-  #slab = new SharedSlab()
-  #written = 0
-  #used = 0
-  #behind = false
-  /** The call is over: its buffer belongs to others now, so acks that still come are dropped. */
+  readonly #answers: AckFrames
+  /** The call is over: acks that still come are dropped. */
   #over = false
+  /** Messages taken by partitions here and not answered yet. */
   #inFlight = 0
+  /**
+   * Messages sent through NATS and not answered yet. They only delay the end of the call: such an
+   * ack can be lost, so nothing may wait for it for good.
+   */
+  #inFlightRemote = 0
   #wake: (() => void) | undefined
   #wakeReader: (() => void) | undefined
 
   constructor(context: ApiContext, call: ServerCall, responses: ResponseStream) {
     this.#context = context
     this.#responses = responses
+    this.#answers = new AckFrames(responses)
     this.#signal = call.signal
     const inbox = context.subjects.ackInbox(context.random.id())
     this.#inbox = Buffer.from(inbox)
@@ -80,7 +83,7 @@ export class PublishSession implements AckSink {
       stopping.removeEventListener('abort', onStopping)
       this.#over = true
       this.#remote.close()
-      this.#slab.retire()
+      this.#answers.close()
     }
   }
 
@@ -114,26 +117,20 @@ export class PublishSession implements AckSink {
     if (ack.ackError !== 0) {
       const error = errorOfAck(ack.ackError) ?? new LiftbridgeError('publish.failed')
       const { correlationId, correlationIdStart, correlationIdEnd } = ack
-      this.#append(
-        asyncErrorFrame(error, decodeText(correlationId, correlationIdStart, correlationIdEnd)),
-      )
+      const id = decodeText(correlationId, correlationIdStart, correlationIdEnd)
+      this.#answers.addFrame(asyncErrorFrame(error, id))
       return
     }
     // The inbox of the session stands in every ack, whatever the client asked for.
     ack.ackInbox = this.#inbox
     ack.ackInboxStart = 0
     ack.ackInboxEnd = this.#inbox.length
-    let end = source.responses.write(this.#slab.bytes, this.#used, ack)
-    if (end === DOES_NOT_FIT) {
-      this.#renewSlab(source.responses.size(ack))
-      end = source.responses.write(this.#slab.bytes, this.#used, ack)
-    }
-    this.#used = end
+    this.#answers.addAck(source, ack)
   }
 
   flush(): void {
     if (this.#over) return
-    if (this.#used > this.#written) this.#send()
+    this.#answers.flush(this.#inFlight === 0)
     if (this.#wake && this.#inFlight <= PUBLISH_IN_FLIGHT_MAX / 2) this.#wake()
   }
 
@@ -190,15 +187,13 @@ export class PublishSession implements AckSink {
     if (route.grouped || !local) {
       const inbox = this.#remote.inboxFor(target.stream.name, counts)
       this.#context.router.publishThroughNats(route.subject, view, envelopes, inbox)
-      if (counts) this.#inFlight++
+      if (counts) this.#inFlightRemote++
       return
     }
     // Counted first: a refusal is delivered from within `publish`.
     if (counts) this.#inFlight++
     try {
-      this.#context.router.publish(route, view, envelopes, (listener) =>
-        listener === local ? this : undefined,
-      )
+      this.#context.router.publish(target, view, this)
     } catch (error) {
       if (counts) this.#inFlight--
       throw error
@@ -230,47 +225,19 @@ export class PublishSession implements AckSink {
     const view = this.#view
     const error = asLiftbridgeError(cause)
     const id = decodeText(view.bytes, view.correlationIdStart, view.correlationIdEnd)
-    this.#append(asyncErrorFrame(error, id))
+    this.#answers.addFrame(asyncErrorFrame(error, id))
     this.flush()
-  }
-
-  #append(frame: Uint8Array): void {
-    if (this.#used + frame.length > this.#slab.bytes.length) this.#renewSlab(frame.length)
-    this.#slab.bytes.set(frame, this.#used)
-    this.#used += frame.length
   }
 
   #sendRemote(frame: Uint8Array): void {
-    this.#inFlight--
-    this.#append(frame)
+    // An ack may come twice, or from nobody we asked.
+    this.#inFlightRemote = Math.max(0, this.#inFlightRemote - 1)
+    this.#answers.addFrame(frame)
     this.flush()
   }
 
-  #renewSlab(needed: number): void {
-    if (this.#used > this.#written) this.#send()
-    this.#slab.retire()
-    this.#slab = new SharedSlab(needed)
-    this.#written = 0
-    this.#used = 0
-  }
-
-  #send(): void {
-    const frames = this.#slab.bytes.subarray(this.#written, this.#used)
-    this.#written = this.#used
-    const sent = this.#slab.lend()
-    try {
-      if (!this.#responses.write(frames, sent)) this.#behind = true
-    } catch {
-      // The call is over; its requests end by themselves. The messages are stored all the same.
-      sent()
-    }
-  }
-
   async #pace(): Promise<void> {
-    if (this.#behind) {
-      await this.#responses.drained()
-      this.#behind = false
-    }
+    await this.#answers.drained()
     for (const partition of this.#partitions) {
       if (partition.congested) await partition.drained()
     }
@@ -282,7 +249,7 @@ export class PublishSession implements AckSink {
   /** Waits a while for the acks that are still due. */
   async #drain(): Promise<void> {
     const until = this.#context.clock.monotonicMs() + PUBLISH_DRAIN_MS
-    while (this.#inFlight > 0 && !this.#signal.aborted) {
+    while (this.#inFlight + this.#inFlightRemote > 0 && !this.#signal.aborted) {
       const left = until - this.#context.clock.monotonicMs()
       if (left <= 0) return
       await this.#whenWoken(left)

@@ -179,15 +179,13 @@ function send(
   },
 ): void {
   const { view, sink, ackInbox } = message
-  const { route, envelopes, local } = way
+  const { route, envelopes } = way
   try {
     if (route.grouped || answersElsewhere(way)) {
       context.router.publishThroughNats(route.subject, view, envelopes, ackInbox)
       return
     }
-    context.router.publish(route, view, envelopes, (listener) =>
-      local === undefined || listener === local ? sink : undefined,
-    )
+    context.router.publish(way, view, sink)
     context.router.kick()
   } catch (error) {
     throw asLiftbridgeError(error)

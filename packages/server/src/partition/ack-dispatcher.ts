@@ -24,6 +24,8 @@ export class AckDispatcher {
   readonly #recycle: (batch: IngestBatch) => void
   readonly #budget: IngestBudget
   readonly #maxBytes: number
+  readonly #acksCanCome: boolean
+  readonly #onRetired: () => void
   #waitingBytes = 0
   /** Of these, batches whose LEADER records wait too: for a sync, with policy `always`. */
   #unsyncedBytes = 0
@@ -35,12 +37,18 @@ export class AckDispatcher {
     /** Memory of waiting batches: of all partitions, and of this one at most. */
     readonly budget: IngestBudget
     readonly maxBytes: number
+    /** False while the ISR is too small for AckPolicy ALL [reliability R5]. */
+    readonly acksCanCome: boolean
+    /** Told after batches have been answered. */
+    readonly onRetired: () => void
   }) {
     this.#source = options.source
     this.#now = options.now
     this.#recycle = options.recycle
     this.#budget = options.budget
     this.#maxBytes = options.maxBytes
+    this.#acksCanCome = options.acksCanCome
+    this.#onRetired = options.onRetired
   }
 
   /**
@@ -58,6 +66,15 @@ export class AckDispatcher {
   get stalled(): boolean {
     if (this.#unsyncedBytes === 0) return false
     return this.#unsyncedBytes >= this.#maxBytes || this.#budget.full
+  }
+
+  /**
+   * True when a publisher that can wait should: half of the bound waits for a sync that takes long.
+   * Acks that cannot come at all are no reason to wait: that might never end.
+   */
+  get congested(): boolean {
+    if (!this.#acksCanCome || this.#waitingBytes === 0) return false
+    return this.#waitingBytes * 2 > this.#maxBytes || this.#budget.congested
   }
 
   /** Takes an appended batch; its records are answered by the two calls below. */
@@ -203,6 +220,8 @@ export class AckDispatcher {
       this.#budget.give(bytes)
       this.#recycle(batch)
     }
+    const retired = kept < this.#waiting.length
     this.#waiting.length = kept
+    if (retired) this.#onRetired()
   }
 }

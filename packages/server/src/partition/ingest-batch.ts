@@ -76,11 +76,11 @@ export class IngestBatch {
   }
 
   /**
-   * Drops the records whose flag is 0, keeping the order of the others: what
-   * optimistic concurrency refuses leaves the batch without splitting it.
+   * Forgets what is owed for records whose flag is 0, keeping the order of the others: what
+   * optimistic concurrency refuses leaves the batch without splitting it. The records themselves
+   * left before the append, by `records.keepOnly`.
    */
   keepOnly(keep: Uint8Array): void {
-    this.records.keepOnly(keep)
     let kept = 0
     this.firstAll = -1
     for (let index = 0; index < this.#count; index++) {

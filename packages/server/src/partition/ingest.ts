@@ -93,7 +93,8 @@ export class Ingest {
     return (
       this.#pendingMessages * 2 > this.#options.queueMaxMessages ||
       this.#pendingBytes * 2 > this.#options.queueMaxBytes ||
-      this.#options.budget.congested
+      this.#options.budget.congested ||
+      this.#options.acks.congested
     )
   }
 
@@ -154,6 +155,11 @@ export class Ingest {
   /** Takes back a batch whose records are all answered. */
   recycle(batch: IngestBatch): void {
     giveBatch(batch, this.#options.maxRecordBytes)
+  }
+
+  /** Batches have been answered: there may be room again. */
+  acksRetired(): void {
+    this.#wake()
   }
 
   /** Refuses from now on and refuses what waits: the log cannot be written any more. */
@@ -275,8 +281,11 @@ export class Ingest {
   }
 
   async #append(batch: IngestBatch): Promise<void> {
-    if (this.#options.optimisticConcurrency) this.#checkExpected(batch)
-    if (batch.count === 0) {
+    const { acks, optimisticConcurrency } = this.#options
+    const keep = optimisticConcurrency ? this.#checkExpected(batch) : undefined
+    if (keep) batch.records.keepOnly(keep)
+    if (keep && batch.records.count === 0) {
+      acks.rejectDropped(batch, keep, ACK_INCORRECT_OFFSET)
       this.recycle(batch)
       return
     }
@@ -287,19 +296,25 @@ export class Ingest {
       // The log may have moved the time forward, so that it never runs backwards [O6].
       batch.timestampNs = recordTimestamp(batch.records.bytes, batch.records.recordStart(0))
     } catch (error) {
-      this.#options.acks.reject(batch, ACK_UNKNOWN)
+      // Nobody took an offset, so whoever expected another one is not told that it was wrong.
+      acks.reject(batch, ACK_UNKNOWN)
       this.recycle(batch)
       this.#options.onFailed(error)
       return
+    }
+    if (keep) {
+      acks.rejectDropped(batch, keep, ACK_INCORRECT_OFFSET)
+      batch.keepOnly(keep)
     }
     this.#options.onAppended(batch)
   }
 
   /**
    * Expected offset: a compare-and-set on the next offset [reliability O7]. The batch is checked in
-   * order as if each record were appended alone, so batching changes nothing.
+   * order as if each record were appended alone, so batching changes nothing. The flags of the
+   * records to append; undefined when that is all of them.
    */
-  #checkExpected(batch: IngestBatch): void {
+  #checkExpected(batch: IngestBatch): Uint8Array | undefined {
     let next = this.#options.log.nextOffset
     let keep: Uint8Array | undefined
     for (let index = 0; index < batch.count; index++) {
@@ -311,9 +326,7 @@ export class Ingest {
       keep ??= new Uint8Array(batch.count).fill(1)
       keep[index] = 0
     }
-    if (!keep) return
-    this.#options.acks.rejectDropped(batch, keep, ACK_INCORRECT_OFFSET)
-    batch.keepOnly(keep)
+    return keep
   }
 
   #release(messages: number, bytes: number): void {

@@ -111,6 +111,53 @@ test('an append that finds no space is refused, and the next one is stored [T4]'
   assert.ok(!partition.fenced)
 })
 
+test('when an append fails nobody is told that another message took the expected offset [O7]', async (t) => {
+  const { partition, publish, disk, log } = await openPartition(t, { optimisticConcurrency: true })
+  const sink = new Collector()
+  disk.failWrites(new DiskError('no-space', '/log', 'ENOSPC'))
+  publish({ correlationId: 'a', expectedOffset: 0n }, sink)
+  publish({ correlationId: 'b', expectedOffset: 0n }, sink)
+  partition.kick()
+  await sink.whenAnswered(2)
+  assert.deepEqual(new Set(sink.answers.map(({ error }) => error)), new Set([1]))
+  disk.failWrites(undefined)
+  publish({ correlationId: 'c', expectedOffset: 0n }, sink)
+  publish({ correlationId: 'd', expectedOffset: 0n }, sink)
+  partition.kick()
+  await sink.whenAnswered(4)
+  assert.deepEqual(
+    sink.answers.slice(2).toSorted((one, other) => one.error - other.error),
+    [
+      { id: 'c', offset: 0, error: 0 },
+      { id: 'd', offset: 0, error: 2 },
+    ],
+  )
+  assert.equal(log.newestOffset, 0)
+})
+
+test('while a sync takes long, publishers that can wait are held before others are refused', async (t) => {
+  const { partition, publish, disk, log } = await openPartition(t, {
+    syncPolicy: 'always',
+    acksMaxBytes: 100_000,
+  })
+  const gate = disk.closeGate()
+  const sink = new Collector()
+  let sent = 0
+  while (!partition.congested && sent < 1_000) {
+    publish({ correlationId: `m${sent++}` }, sink)
+    partition.kick()
+    const before = log.newestOffset
+    while (log.newestOffset === before) await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.ok(partition.congested)
+  assert.deepEqual(sink.answers, [], 'nobody has been refused yet')
+  const relieved = partition.drained()
+  gate.open()
+  await relieved
+  await sink.whenAnswered(sent)
+  assert.ok(sink.answers.every(({ error }) => error === 0))
+})
+
 test('stopping ends although other partitions hold the whole budget', async (t) => {
   const budget = new IngestBudget(1_000)
   const { partition, publish } = await openPartition(t, {}, budget)

@@ -58,6 +58,9 @@ export type PartitionSettings = {
   readonly acksMaxBytes: number
 }
 
+/** A server alone is the whole ISR of its partitions. */
+const ISR_SIZE = 1
+
 export class Partition implements Listener {
   readonly stream: string
   readonly incarnation: number
@@ -103,7 +106,7 @@ export class Partition implements Listener {
     this.#leader = new PartitionLeader({
       syncPolicy: settings.syncPolicy,
       minIsr: settings.minIsr,
-      isrSize: 1,
+      isrSize: ISR_SIZE,
       newestOffset: log.newestOffset,
       syncedOffset: log.syncedOffset,
       highWatermark: log.highWatermark,
@@ -115,6 +118,8 @@ export class Partition implements Listener {
       recycle: (batch) => this.#ingest.recycle(batch),
       budget: options.ackBudget,
       maxBytes: settings.acksMaxBytes,
+      acksCanCome: settings.minIsr <= ISR_SIZE,
+      onRetired: () => this.#ingest.acksRetired(),
     })
     this.#ingest = new Ingest({
       source,

@@ -82,7 +82,7 @@ function publish(router: SubjectRouter, subject: string, value: string): void {
   const route = router.routeOf(subject)
   const envelopes = new PublishEnvelopeWriter('s', subject)
   if (route.grouped) router.publishThroughNats(subject, view, envelopes, undefined)
-  else router.publish(route, view, envelopes, () => undefined)
+  else router.publish({ route, envelopes, local: undefined }, view, undefined)
   router.kick()
 }
 

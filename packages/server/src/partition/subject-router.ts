@@ -37,6 +37,14 @@ export type Route = {
   readonly grouped: boolean
 }
 
+/** How a publish reaches its route. */
+export type Way = {
+  readonly route: Route
+  readonly envelopes: PublishEnvelopeWriter
+  /** The listener that answers; undefined lets all of them answer. */
+  readonly local: Listener | undefined
+}
+
 export type RouterOptions = {
   /** Subscriptions of partitions, and forwarded messages: must not echo. */
   readonly streams: Bus
@@ -113,15 +121,11 @@ export class SubjectRouter {
   }
 
   /**
-   * Publishes to the listeners here and to NATS. `sinkOf` says whom each listener answers. Throws
+   * Publishes to the listeners here and to NATS; `sink` is answered as `way` says. Throws
    * BusError when NATS cannot take the message; nothing is stored then. Not for grouped routes.
    */
-  publish(
-    route: Route,
-    publish: PublishView,
-    envelopes: PublishEnvelopeWriter,
-    sinkOf: (listener: Listener) => AckSink | undefined,
-  ): void {
+  publish(way: Way, publish: PublishView, sink: AckSink | undefined): void {
+    const { route, envelopes, local } = way
     const { streams } = this.#options
     const size = envelopes.size(publish)
     if (size > streams.maxPayloadBytes) throw tooLarge()
@@ -129,7 +133,8 @@ export class SubjectRouter {
       streams.publish(route.subject, this.#encode(publish, envelopes, { size }))
     }
     for (const listener of route.local) {
-      listener.accept(publish, route.arrival, sinkOf(listener))
+      const answers = local === undefined || listener === local
+      listener.accept(publish, route.arrival, answers ? sink : undefined)
       this.#dirty.add(listener)
     }
   }
