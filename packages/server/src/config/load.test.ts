@@ -334,3 +334,15 @@ test('a described configuration loads again to the same one', () => {
   const lines = [...describeConfig(config)].map(([key, text]) => `${key}: "${text}"`)
   assert.deepEqual(configOf({ file: lines.join('\n') }), config)
 })
+
+test('the rest of a password without its quotes is not repeated as an unknown key [A6]', () => {
+  for (const file of [
+    'nats.token=,hunter2\n',
+    'nats.password = abc,hunter2\n',
+    'nats { user: u\n password: a; hunter2: 1 }\n',
+  ]) {
+    const problem = problemOf({ file })
+    assert.match(problem, /put the value in quotes/, file)
+    assert.doesNotMatch(problem, /hunter2/, file)
+  }
+})

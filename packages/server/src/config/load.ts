@@ -90,8 +90,9 @@ class Merge {
   /** Adds a source that is stronger than those before it. */
   layer(rank: number, settings: readonly Setting[]): void {
     const named = new Map<Key, { readonly name: string; readonly setting: Setting }>()
+    const secretLines = new Set(settings.filter(isSecret).map(({ origin }) => lineOf(origin)))
     for (const setting of settings) {
-      const key = this.#keyOf(setting)
+      const key = this.#keyOf(setting, secretLines)
       if (key === undefined) continue
       const twin = named.get(key)
       if (twin !== undefined && !sameValue(twin.setting, setting)) {
@@ -121,7 +122,7 @@ class Merge {
     return new Map([...this.#given].map(([key, given]) => [key, given.origin]))
   }
 
-  #keyOf(setting: Setting): Key | undefined {
+  #keyOf(setting: Setting, secretLines: ReadonlySet<number | undefined>): Key | undefined {
     const found = lookUp(setting.name)
     const where = describeOrigin(setting.origin)
     switch (found.kind) {
@@ -136,6 +137,13 @@ class Merge {
         this.#problem(setting.origin, `${setting.name} is a section, not a setting`)
         return undefined
       case 'unknown': {
+        const line = lineOf(setting.origin)
+        if (line !== undefined && secretLines.has(line)) {
+          // It may be the rest of a password that needs quotes [A6].
+          const text = 'something follows the value on this line: put the value in quotes'
+          this.#problem(setting.origin, text)
+          return undefined
+        }
         const near = nearestKeys(setting.name)
         const hint = near.length === 0 ? '' : `: did you mean ${near.join(' or ')}?`
         const shown = setting.name.slice(0, 100)
@@ -202,4 +210,14 @@ function defaultOf(spec: KeySpec): ParsedValue | undefined {
 
 function sameValue(a: Setting, b: Setting): boolean {
   return JSON.stringify(a.written) === JSON.stringify(b.written) && a.origin.kind !== 'file'
+}
+
+function isSecret({ name }: Setting): boolean {
+  const found = lookUp(name)
+  if (found.kind !== 'key' && found.kind !== 'older') return false
+  return specs.get(found.key)?.secret === true
+}
+
+function lineOf(origin: Origin): number | undefined {
+  return origin.kind === 'file' ? origin.line : undefined
 }

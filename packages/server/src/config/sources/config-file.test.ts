@@ -167,6 +167,9 @@ test('no error repeats a value, which may be a password [A6]', () => {
     'nats.password: "hunter2',
     'nats.password: [hunter2',
     'nats.password: {hunter2}}',
+    ' : \nnats.password: hunter2',
+    'nats.password: "\\xhunter2"',
+    'nats.password: |hunter2',
   ]) {
     const problem = problemOf(text)
     assert.notEqual(problem, 'accepted', text)

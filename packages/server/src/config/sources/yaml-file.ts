@@ -44,12 +44,15 @@ export function readYaml(file: string, text: string): SettingCollector {
 
 const ALIAS_WITHOUT_ANCHOR = 'an alias without an anchor: quote a value that begins with "*"'
 
+/** Some messages of the parser end with the text it stumbled over, behind a colon or as it is. */
+const REPEATED_TEXT = /(?<=\S): [\s\S]*$|(?<=escape sequence)[\s\S]*$/
+
 /** The parser's own words, but for those that repeat a value, which may be a password [A6]. */
 function explain(error: YAMLError): string {
   if (/alias/i.test(error.message)) return ALIAS_WITHOUT_ANCHOR
   if (/tag/i.test(error.message))
     return 'tags are not supported: quote a value that begins with "!"'
-  return error.message.slice(0, 200)
+  return error.message.replace(REPEATED_TEXT, '').slice(0, 200)
 }
 
 /** undefined when the brackets nest deeper than the parser's stack reaches. */
