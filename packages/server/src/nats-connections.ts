@@ -40,7 +40,7 @@ async function openEmbedded(
   const server = new NatsServer({
     host: embedded.host,
     port: embedded.port,
-    portSetting: 'nats.embedded.port',
+    portSetting: 'nats.embedded.port (or LIFTBRIDGE_NATS_EMBEDDED_PORT)',
     onEvent: (event) => {
       if (event.kind === 'client-refused') {
         logger.limited('nats-refused', 'warn', 'nats: a client was refused', event)

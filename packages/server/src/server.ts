@@ -6,7 +6,6 @@
  * for as long as it takes), partitions, API. Stop: no new calls, calls in flight end, partitions
  * finish what they accepted and sync it, metadata, NATS, data directory.
  */
-import { readFileSync } from 'node:fs'
 import { GrpcServer, HealthService, ServingStatus, type GrpcLimits } from '@liftbridge/grpc'
 import { FileCache, TailCache, type Disk } from '@liftbridge/log'
 import type { StreamDefaults } from '@liftbridge/metadata'
@@ -19,7 +18,7 @@ import { API_SERVICE, apiMethods } from './api/methods.ts'
 import type { Clock, Random } from './clock.ts'
 import type { HostPort } from './config/addresses.ts'
 import { formatHostPort } from './config/addresses.ts'
-import type { Config, TlsConfig } from './config/config.ts'
+import type { Config } from './config/config.ts'
 import {
   HANDSHAKE_MS,
   LOG_FILES_MAX,
@@ -28,7 +27,8 @@ import {
 } from './config/limits.ts'
 import { startupLines } from './config/startup-lines.ts'
 import { openDataDirectory, type DataDirectory } from './data-directory.ts'
-import { Port, type PortTls } from './listen/port.ts'
+import { Port } from './listen/port.ts'
+import { readTls } from './listen/port-tls.ts'
 import { HealthPages, type ReadinessCheck } from './listen/readiness.ts'
 import type { Logger } from './logging/logger.ts'
 import { Maintenance } from './maintenance.ts'
@@ -42,6 +42,7 @@ import { StreamDirectories } from './metadata/stream-directories.ts'
 import { openNats, type NatsConnections } from './nats-connections.ts'
 import { damageReport } from './partition/damage-report.ts'
 import { NatsAcks } from './partition/nats-acks.ts'
+import { masterKeyProblem } from './partition/encryption.ts'
 import { Partitions } from './partition/partition-host.ts'
 import { SubjectRouter } from './partition/subject-router.ts'
 
@@ -140,6 +141,7 @@ class Server implements LiftbridgeServer {
   }
 
   async start(signal: AbortSignal): Promise<void> {
+    this.#checkEncryption()
     const directory = await openDataDirectory({
       path: this.#config.dataDir,
       configuredServerId: this.#config.clustering.serverId,
@@ -161,6 +163,16 @@ class Server implements LiftbridgeServer {
     this.#config = config
     this.#grpc?.setLimits(grpcLimits(config))
     this.#partitions?.reconfigure()
+  }
+
+  /** Encryption for every stream without a key would fail every CreateStream: better now. */
+  #checkEncryption(): void {
+    if (!this.#config.streams.encryption) return
+    const problem = masterKeyProblem(this.#options.masterKey)
+    if (problem === undefined) return
+    throw new Error(
+      `streams.encryption is on, but the environment variable LIFTBRIDGE_ENCRYPTION_KEY cannot be used (${problem}): set it to 16 or 32 bytes`,
+    )
   }
 
   stop(): Promise<void> {
@@ -417,15 +429,5 @@ function streamDefaults(config: Config): StreamDefaults {
     minIsr: clustering.minInsyncReplicas,
     optimisticConcurrencyControl: streams.concurrencyControl,
     encryption: streams.encryption,
-  }
-}
-
-function readTls({ keyPair, clientAuth }: TlsConfig): PortTls | undefined {
-  if (!keyPair) return undefined
-  return {
-    cert: readFileSync(keyPair.cert),
-    key: readFileSync(keyPair.key),
-    clientAuth: clientAuth.enabled,
-    ...(clientAuth.ca === undefined ? {} : { clientCa: readFileSync(clientAuth.ca) }),
   }
 }
