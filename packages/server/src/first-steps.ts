@@ -26,7 +26,7 @@ function natsLines(natsUrl: string | undefined): string[] {
   return [
     `Any NATS client can publish as well (embedded NATS: ${natsUrl}):`,
     '',
-    `  printf 'PUB greetings 5\\r\\nhello\\r\\nPING\\r\\n' | nc -w 1 ${hostname} ${port}`,
+    `  node -e 'net.connect(${port}, "${hostname}").end("PUB greetings 5\\r\\nhello\\r\\nPING\\r\\n")'`,
     '',
   ]
 }

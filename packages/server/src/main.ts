@@ -69,7 +69,13 @@ async function main(): Promise<void> {
   // A SIGHUP may have come while the server waited for NATS.
   if (running !== loaded.config) server.reload(running)
   logger.info(`Serving on ${formatHostPort(server.address)}, data in ${server.dataDir}`)
-  if (loaded.config.logging.format === 'text') process.stdout.write(firstSteps(server))
+  if (isTriedOut(loaded)) process.stdout.write(firstSteps(server))
+}
+
+/** Somebody looks on, or came by `npm start`; a service's journal wants no tutorial. */
+function isTriedOut({ config }: Loaded): boolean {
+  const looksOn = process.stdout.isTTY || process.env['npm_lifecycle_event'] === 'start'
+  return looksOn && config.logging.format === 'text' && config.tls.keyPair === undefined
 }
 
 function loadOrExit(): Loaded {

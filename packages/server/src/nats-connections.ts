@@ -6,6 +6,7 @@ import type { NatsLogin } from './adapters/nats-address.ts'
 import type { Bus, BusStatus } from './bus.ts'
 import type { NatsConfig } from './config/config.ts'
 import type { Logger } from './logging/logger.ts'
+import { redactText } from './logging/redact.ts'
 
 export type NatsConnections = {
   /** Subscriptions of partitions and forwarded messages; does not echo. */
@@ -74,7 +75,7 @@ async function connectElsewhere(options: NatsOptions): Promise<NatsConnections> 
       echo,
       login: loginOf(config),
       ...(tls ? { tls } : {}),
-      onStatus: statusLog(options.logger, suffix),
+      onStatus: statusLog(options.logger, suffix, config.servers),
       signal,
     })
   const [streams, publishes] = await Promise.all([
@@ -104,7 +105,12 @@ function tlsOf({ tls }: NatsConfig): NatsTls | undefined {
   }
 }
 
-function statusLog(logger: Logger, connection: string): (status: BusStatus) => void {
+function statusLog(
+  logger: Logger,
+  connection: string,
+  servers: readonly string[],
+): (status: BusStatus) => void {
+  const at = servers.map(redactText).join(', ')
   let connected = false
   return (status) => {
     switch (status.kind) {
@@ -116,10 +122,15 @@ function statusLog(logger: Logger, connection: string): (status: BusStatus) => v
         // A loss is always told; the attempts that follow are told now and then.
         if (connected) logger.warn('nats: connection lost', { connection, reason: status.reason })
         connected = false
-        logger.limited('nats-disconnected', 'warn', 'nats: not connected, trying again', {
-          connection,
-          reason: status.reason,
-        })
+        logger.limited(
+          'nats-disconnected',
+          'warn',
+          `nats: waiting for ${at} (nats.servers), calls are refused meanwhile`,
+          {
+            connection,
+            reason: status.reason,
+          },
+        )
         return
       case 'error':
         logger.limited('nats-error', 'error', 'nats: error', { connection, reason: status.reason })
