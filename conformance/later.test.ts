@@ -112,7 +112,3 @@ onEachDeployment('Consumer groups', (running) => {
     expectStatus(twice, 'FAILED_PRECONDITION', text)
   })
 })
-
-test('a server with TLS negotiates h2 by ALPN', {
-  skip: 'comes with the API over TLS and its authorization',
-})

@@ -7,16 +7,21 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { ACCEPTED_ENCODINGS, parseEncoding } from './compression.ts'
+import { parseEncoding } from './compression.ts'
 import { DEFAULT_LIMITS, type GrpcLimits } from './limits.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import type { Method, MethodTable, Peer } from './method.ts'
+import {
+  HEADERS_TOO_LARGE,
+  refuse,
+  refuseHttp,
+  UNAVAILABLE_STOPPING,
+  unknownEncoding,
+} from './refusal.ts'
 import { RunningCall } from './server-call.ts'
 import { SessionGuard, type CutReason } from './session-guard.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
-import { stopReceiving } from './stop-receiving.ts'
 import { parseTimeout } from './timeout.ts'
-import { statusTrailers } from './trailers.ts'
 
 /** For the last bytes of calls that a stop ended. */
 const STOP_FLUSH_MS = 1000
@@ -332,12 +337,6 @@ export class GrpcServer {
   }
 }
 
-const HEADERS_TOO_LARGE = new GrpcError(
-  GrpcStatus.RESOURCE_EXHAUSTED,
-  'the header list is larger than this server takes',
-)
-const UNAVAILABLE_STOPPING = new GrpcError(GrpcStatus.UNAVAILABLE, 'the server is stopping')
-
 function sessionOptions(limits: GrpcLimits): Parameters<typeof performServerHandshake>[1] {
   return {
     maxSessionMemory: limits.sessionMemoryMegabytes,
@@ -364,34 +363,6 @@ function headerListBytes(headers: IncomingHttpHeaders): number {
   let bytes = 0
   for (const name in headers) bytes += name.length + String(headers[name]).length + 32
   return bytes
-}
-
-function refuseHttp(stream: ServerHttp2Stream, status: number): undefined {
-  stream.respond({ ':status': status }, { endStream: true })
-  stopReceiving(stream)
-  return undefined
-}
-
-/** Answers with trailers only, before any handler ran. */
-function refuse(stream: ServerHttp2Stream, error: GrpcError): undefined {
-  stream.respond(
-    {
-      ':status': 200,
-      'content-type': 'application/grpc',
-      'grpc-accept-encoding': ACCEPTED_ENCODINGS,
-      ...statusTrailers(error.code, error.message, [error.metadata]),
-    },
-    { endStream: true },
-  )
-  stopReceiving(stream)
-  return undefined
-}
-
-function unknownEncoding(name: string | undefined): GrpcError {
-  return new GrpcError(
-    GrpcStatus.UNIMPLEMENTED,
-    `grpc: Decompressor is not installed for grpc-encoding "${name}"`,
-  )
 }
 
 function textHeader(headers: IncomingHttpHeaders, name: string): string | undefined {

@@ -26,6 +26,7 @@ import {
   SHUTDOWN_DRAIN_MS,
 } from './config/limits.ts'
 import { startupLines } from './config/startup-lines.ts'
+import { streamDefaults } from './config/stream-defaults.ts'
 import { openDataDirectory, type DataDirectory } from './data-directory.ts'
 import { Port } from './listen/port.ts'
 import { readTls } from './listen/port-tls.ts'
@@ -39,8 +40,8 @@ import { Reconciler } from './metadata/reconciler.ts'
 import { logReconciler } from './metadata/reconciler-log.ts'
 import { SingleServerConsensus } from './metadata/single-server-consensus.ts'
 import { StreamDirectories } from './metadata/stream-directories.ts'
+import { readinessChecks } from './readiness-checks.ts'
 import { openNats, type NatsConnections } from './nats-connections.ts'
-import { damageReport } from './partition/damage-report.ts'
 import { NatsAcks } from './partition/nats-acks.ts'
 import { masterKeyProblem } from './partition/encryption.ts'
 import { Partitions } from './partition/partition-host.ts'
@@ -365,42 +366,15 @@ class Server implements LiftbridgeServer {
     })
   }
 
-  #metadataCheck(): ReadinessCheck {
-    if (!this.#metadata) return { name: 'metadata', ok: false, detail: 'not read yet' }
-    const detail = this.#metadata.failure ?? ''
-    return { name: 'metadata', ok: detail === '', detail }
-  }
-
   #checks(): readonly ReadinessCheck[] {
-    const nats = this.#nats
-    const connected = nats !== undefined && nats.streams.connected && nats.publishes.connected
-    const problems = this.#reconciler?.problems() ?? []
-    const damage = damageReport(this.#partitions?.all() ?? [])
-    const listed = problems.slice(0, 10).map((problem) => {
-      return `${problem.stream}/${problem.partition}: ${problem.reason}`
+    return readinessChecks({
+      metadata: this.#metadata,
+      nats: this.#nats,
+      reconciler: this.#reconciler,
+      partitions: this.#partitions,
+      serving: this.#context !== undefined,
+      stopping: this.#stopping.signal.aborted,
     })
-    return [
-      this.#metadataCheck(),
-      {
-        name: 'nats',
-        ok: connected,
-        detail: connected ? '' : 'not connected; see nats.servers and the log',
-      },
-      {
-        name: 'partitions',
-        // One bad partition does not make the others unavailable: it is told, and the server stays
-        // in the balancers.
-        ok: true,
-        detail: problems.length === 0 ? '' : `${problems.length} not running: ${listed.join('; ')}`,
-      },
-      // Told for the operator; what is not damaged is served.
-      { name: 'storage', ok: true, detail: damage },
-      {
-        name: 'api',
-        ok: this.#context !== undefined && !this.#stopping.signal.aborted,
-        detail: this.#stopping.signal.aborted ? 'shutting down' : '',
-      },
-    ]
   }
 }
 
@@ -409,25 +383,5 @@ function grpcLimits({ limits }: Config): Partial<GrpcLimits> {
     maxMessageBytes: limits.messageMaxBytes,
     maxConnections: limits.connectionsMax,
     maxConcurrentStreams: limits.streamsPerConnection,
-  }
-}
-
-/** What a stream inherits where its creator set nothing. */
-function streamDefaults(config: Config): StreamDefaults {
-  const { streams, clustering } = config
-  return {
-    retentionMaxBytes: streams.retention.maxBytes,
-    retentionMaxMessages: streams.retention.maxMessages,
-    retentionMaxAgeMs: streams.retention.maxAgeMs,
-    cleanerIntervalMs: streams.cleanerIntervalMs,
-    segmentMaxBytes: streams.segment.maxBytes,
-    segmentMaxAgeMs: streams.segment.maxAgeMs,
-    compactMaxGoroutines: streams.compact.maxConcurrent,
-    compactEnabled: streams.compact.enabled,
-    autoPauseTimeMs: streams.autoPause.timeMs,
-    autoPauseDisableIfSubscribers: streams.autoPause.disableIfSubscribers,
-    minIsr: clustering.minInsyncReplicas,
-    optimisticConcurrencyControl: streams.concurrencyControl,
-    encryption: streams.encryption,
   }
 }

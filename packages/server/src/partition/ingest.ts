@@ -8,7 +8,7 @@
  * Cost per message: one pass over its bytes to copy and one to checksum, a dozen stores into typed
  * arrays, no allocation.
  */
-import { recordTimestamp, type CommitLog, type RecordSource } from '@liftbridge/log'
+import { recordTimestamp, type CommitLog } from '@liftbridge/log'
 import { AckFields, type PublishView } from '@liftbridge/wire'
 import type { Clock } from '../clock.ts'
 import {
@@ -28,6 +28,7 @@ import { giveBatch, takeBatch } from './batch-pool.ts'
 import type { ValueCipher } from './encryption.ts'
 import type { IngestBatch } from './ingest-batch.ts'
 import type { IngestBudget } from './ingest-budget.ts'
+import { MessageSource } from './message-source.ts'
 import { headersProblem, StoredHeaders } from './stored-headers.ts'
 
 /** May change while the server runs. */
@@ -61,7 +62,7 @@ export type IngestOptions = {
 }
 
 /** Used within one call only, so all partitions share them and none keeps a publisher's buffer. */
-let sharedSource: Source | undefined
+let sharedSource: MessageSource | undefined
 const storedHeaders = new StoredHeaders()
 
 export class Ingest {
@@ -189,7 +190,7 @@ export class Ingest {
   }
 
   #encode(publish: PublishView, arrival: Arrival): AckError {
-    const source = (sharedSource ??= new Source())
+    const source = (sharedSource ??= new MessageSource())
     source.load(publish)
     if (publish.headers.count === 0) source.setHeaders(arrival.headers, ARRIVAL_HEADERS)
     else if (headersProblem(publish) !== undefined) return ACK_UNKNOWN
@@ -358,49 +359,4 @@ function bytesOfLast(batch: IngestBatch): number {
 /** The same of all records of a batch that is not empty. */
 function bytesOf(batch: IngestBatch): number {
   return batch.byteLength + (batch.textStarts[2 * batch.count] ?? 0)
-}
-
-/** What `RecordBatch.add` reads. */
-class Source implements RecordSource {
-  bytes: Uint8Array = new Uint8Array(0)
-  keyStart = -1
-  keyEnd = -1
-  valueStart = -1
-  valueEnd = -1
-  valueBytes: Uint8Array | undefined = undefined
-  headerCount = 0
-  headers: Uint8Array = new Uint8Array(0)
-  headersStart = 0
-  headersEnd = 0
-
-  load(publish: PublishView): void {
-    this.bytes = publish.bytes
-    this.keyStart = publish.keyStart
-    this.keyEnd = publish.keyEnd
-    this.valueStart = publish.valueStart
-    this.valueEnd = publish.valueEnd
-    this.valueBytes = undefined
-  }
-
-  setHeaders(headers: Uint8Array, count: number): void {
-    this.headers = headers
-    this.headersStart = 0
-    this.headersEnd = headers.length
-    this.headerCount = count
-  }
-
-  /** Puts the sealed value in the place of the plain one; false when it cannot be sealed. */
-  seal(publish: PublishView, cipher: ValueCipher): boolean {
-    const { valueStart, valueEnd, bytes } = publish
-    try {
-      const value = valueStart < 0 ? new Uint8Array(0) : bytes.subarray(valueStart, valueEnd)
-      const sealed = cipher.seal(value)
-      this.valueBytes = sealed
-      this.valueStart = 0
-      this.valueEnd = sealed.length
-      return true
-    } catch {
-      return false
-    }
-  }
 }
