@@ -1,0 +1,1 @@
+export type { Index, ServerId, Term } from './units.ts'
