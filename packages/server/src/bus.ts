@@ -36,6 +36,18 @@ export interface Bus {
   close(): Promise<void>
 }
 
+/** The connections of a server [LB control plane 1.1]. */
+export type Buses = {
+  /** Subscriptions of partitions and forwarded messages; does not echo. */
+  readonly streams: Bus
+  /** Whatever must come back to this server, and acks. */
+  readonly publishes: Bus
+  /** Raft streams, and what servers ask each other. */
+  readonly raft: Bus
+  /** Fetches of followers, and their answers. */
+  readonly replication: Bus
+}
+
 export type BusHandler = (message: BusMessage) => void
 
 /** `data` may be a view into a receive buffer: valid until the handler returns, copy to keep. */

@@ -3,16 +3,13 @@ import { NatsServer } from '@liftbridge/nats'
 import { EmbeddedBus } from './adapters/embedded-bus.ts'
 import { connectNatsBus, type NatsTls } from './adapters/nats-bus.ts'
 import type { NatsLogin } from './adapters/nats-address.ts'
-import type { Bus, BusStatus } from './bus.ts'
+import type { Bus, Buses, BusStatus } from './bus.ts'
 import type { NatsConfig } from './config/config.ts'
 import type { Logger } from './logging/logger.ts'
 import { redactText } from './logging/redact.ts'
 
 export type NatsConnections = {
-  /** Subscriptions of partitions and forwarded messages; does not echo. */
-  readonly streams: Bus
-  /** Whatever must come back to this server, and acks. */
-  readonly publishes: Bus
+  readonly buses: Buses
   /** URL of the embedded server; undefined when NATS runs elsewhere. */
   readonly embeddedUrl: string | undefined
   close(): Promise<void>
@@ -52,17 +49,31 @@ async function openEmbedded(
   })
   await server.listen()
   logger.info(`Starting embedded NATS server on ${embedded.host}:${server.port}`)
-  const streams = new EmbeddedBus(server, { name: `${name}.streams`, echo: false })
-  const publishes = new EmbeddedBus(server, { name: `${name}.publishes`, echo: true })
+  const buses = embeddedBuses(server, name)
   return {
-    streams,
-    publishes,
+    buses,
     embeddedUrl: server.url,
     close: async () => {
-      await Promise.all([streams.close(), publishes.close()])
+      await closeAll(buses)
       await server.close()
     },
   }
+}
+
+/** The connections of one server to a NATS in this process. */
+export function embeddedBuses(server: NatsServer, name: string): Buses {
+  const connect = (suffix: string, echo: boolean): Bus =>
+    new EmbeddedBus(server, { name: `${name}.${suffix}`, echo })
+  return {
+    streams: connect('streams', false),
+    publishes: connect('publishes', true),
+    raft: connect('raft', true),
+    replication: connect('replication', true),
+  }
+}
+
+async function closeAll(buses: Buses): Promise<void> {
+  await Promise.all(Object.values(buses).map((bus) => bus.close()))
 }
 
 async function connectElsewhere(options: NatsOptions): Promise<NatsConnections> {
@@ -78,18 +89,14 @@ async function connectElsewhere(options: NatsOptions): Promise<NatsConnections> 
       onStatus: statusLog(options.logger, suffix, config.servers),
       signal,
     })
-  const [streams, publishes] = await Promise.all([
+  const [streams, publishes, raft, replication] = await Promise.all([
     connect('streams', false),
     connect('publishes', true),
+    connect('raft', true),
+    connect('replication', true),
   ])
-  return {
-    streams,
-    publishes,
-    embeddedUrl: undefined,
-    close: async () => {
-      await Promise.all([streams.close(), publishes.close()])
-    },
-  }
+  const buses = { streams, publishes, raft, replication }
+  return { buses, embeddedUrl: undefined, close: () => closeAll(buses) }
 }
 
 function loginOf({ credentials }: NatsConfig): NatsLogin {

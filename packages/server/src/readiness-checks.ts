@@ -2,7 +2,7 @@
 import type { ReadinessCheck } from './listen/readiness.ts'
 import type { Metadata } from './metadata/metadata.ts'
 import type { Reconciler } from './metadata/reconciler.ts'
-import type { NatsConnections } from './nats-connections.ts'
+import type { Buses } from './bus.ts'
 import { damageReport } from './partition/damage-report.ts'
 import type { Partitions } from './partition/partition-host.ts'
 
@@ -12,7 +12,7 @@ const LISTED_MAX = 10
 /** The parts of a server; undefined while they have not been started. */
 export type CheckedParts = {
   readonly metadata: Metadata | undefined
-  readonly nats: NatsConnections | undefined
+  readonly buses: Buses | undefined
   readonly reconciler: Reconciler | undefined
   readonly partitions: Partitions | undefined
   /** The API answers. */
@@ -23,7 +23,7 @@ export type CheckedParts = {
 export function readinessChecks(parts: CheckedParts): readonly ReadinessCheck[] {
   return [
     metadataCheck(parts.metadata),
-    natsCheck(parts.nats),
+    natsCheck(parts.buses),
     // One bad partition does not make the others unavailable: it is told, and the server stays in
     // the balancers.
     { name: 'partitions', ok: true, detail: notRunning(parts.reconciler) },
@@ -43,8 +43,8 @@ function metadataCheck(metadata: Metadata | undefined): ReadinessCheck {
   return { name: 'metadata', ok: detail === '', detail }
 }
 
-function natsCheck(nats: NatsConnections | undefined): ReadinessCheck {
-  const ok = nats !== undefined && nats.streams.connected && nats.publishes.connected
+function natsCheck(buses: Buses | undefined): ReadinessCheck {
+  const ok = buses !== undefined && Object.values(buses).every(({ connected }) => connected)
   return { name: 'nats', ok, detail: ok ? '' : 'not connected; see nats.servers and the log' }
 }
 

@@ -1,51 +1,32 @@
 /**
- * The composition root: makes the parts of a server, starts them in the order in which they need
- * each other, and stops them in the opposite one.
+ * The composition root: a data directory, a listening port and NATS around a ServerCore. Starts the
+ * parts in the order in which they need each other, and stops them in the opposite one.
  *
- * Start: data directory, metadata log (replayed), port (health answers from here on), NATS (waited
- * for as long as it takes), partitions, API. Stop: no new calls, calls in flight end, partitions
+ * Start: data directory, port (health answers from here on), NATS (waited for as long as it
+ * takes), core: metadata, partitions, API. Stop: no new calls, calls in flight end, partitions
  * finish what they accepted and sync it, metadata, NATS, data directory.
  */
 import { GrpcServer, HealthService, ServingStatus, type GrpcLimits } from '@liftbridge/grpc'
-import { FileCache, TailCache, type Disk } from '@liftbridge/log'
-import type { StreamDefaults } from '@liftbridge/metadata'
-import { ClusterSubjects } from '@liftbridge/wire'
+import type { Disk } from '@liftbridge/log'
 import { createNodeDisk } from './adapters/node-disk.ts'
 import { createSystemClock } from './adapters/system-clock.ts'
 import { createSystemRandom } from './adapters/system-random.ts'
-import type { ApiContext } from './api/context.ts'
 import { API_SERVICE, apiMethods } from './api/methods.ts'
 import type { Clock, Random } from './clock.ts'
 import type { HostPort } from './config/addresses.ts'
 import { formatHostPort } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
-import {
-  HANDSHAKE_MS,
-  LOG_FILES_MAX,
-  LOG_TAILS_MAX_BYTES,
-  SHUTDOWN_DRAIN_MS,
-} from './config/limits.ts'
+import { HANDSHAKE_MS, SHUTDOWN_DRAIN_MS } from './config/limits.ts'
 import { startupLines } from './config/startup-lines.ts'
-import { streamDefaults } from './config/stream-defaults.ts'
 import { openDataDirectory, type DataDirectory } from './data-directory.ts'
 import { Port } from './listen/port.ts'
 import { readTls } from './listen/port-tls.ts'
 import { HealthPages, type ReadinessCheck } from './listen/readiness.ts'
 import type { Logger } from './logging/logger.ts'
-import { Maintenance } from './maintenance.ts'
-import { Metadata } from './metadata/metadata.ts'
-import { assertOwnPartitions } from './metadata/own-partitions.ts'
-import { CommitLogOperationLog } from './metadata/commit-log-operation-log.ts'
-import { Reconciler } from './metadata/reconciler.ts'
-import { logReconciler } from './metadata/reconciler-log.ts'
-import { SingleServerConsensus } from './metadata/single-server-consensus.ts'
-import { StreamDirectories } from './metadata/stream-directories.ts'
-import { readinessChecks } from './readiness-checks.ts'
 import { openNats, type NatsConnections } from './nats-connections.ts'
-import { NatsAcks } from './partition/nats-acks.ts'
 import { masterKeyProblem } from './partition/encryption.ts'
-import { Partitions } from './partition/partition-host.ts'
-import { SubjectRouter } from './partition/subject-router.ts'
+import { readinessChecks } from './readiness-checks.ts'
+import { ServerCore } from './server-core.ts'
 
 export type ServerOptions = {
   readonly config: Config
@@ -93,7 +74,7 @@ export async function startServer(
 }
 
 /** The parts that have to be stopped, in the order in which they are. */
-const STOP_ORDER = ['api', 'partitions', 'metadata', 'nats', 'port', 'data directory'] as const
+const STOP_ORDER = ['api', 'core', 'nats', 'port', 'data directory'] as const
 type Part = (typeof STOP_ORDER)[number]
 
 class Server implements LiftbridgeServer {
@@ -106,12 +87,9 @@ class Server implements LiftbridgeServer {
   readonly #health = new HealthService()
   readonly #stopping = new AbortController()
   readonly #closers = new Map<Part, () => Promise<void> | void>()
-  #context: ApiContext | undefined
   #nats: NatsConnections | undefined
-  #reconciler: Reconciler | undefined
-  #partitions: Partitions | undefined
   #grpc: GrpcServer | undefined
-  #metadata: Metadata | undefined
+  #core: ServerCore | undefined
   #directory: DataDirectory | undefined
   #address: HostPort
   #stopped: Promise<void> | undefined
@@ -153,17 +131,16 @@ class Server implements LiftbridgeServer {
     for (const line of startupLines(this.#config, this.serverId, this.#options.version)) {
       this.#logger.info(line)
     }
-    const { metadata, deleted } = await this.#openMetadata(directory)
     await this.#listen()
     const nats = await this.#openNats(signal)
-    await this.#openPartitions({ metadata, deleted, nats, directory })
+    await this.#startCore(directory, nats)
     this.#health.set(API_SERVICE, ServingStatus.SERVING)
   }
 
   reload(config: Config): void {
     this.#config = config
     this.#grpc?.setLimits(grpcLimits(config))
-    this.#partitions?.reconfigure()
+    this.#core?.reload(config)
   }
 
   /** Encryption for every stream without a key would fail every CreateStream: better now. */
@@ -184,6 +161,7 @@ class Server implements LiftbridgeServer {
   async #stop(): Promise<void> {
     this.#health.setAll(ServingStatus.NOT_SERVING)
     this.#stopping.abort()
+    this.#core?.beginStop()
     for (const part of STOP_ORDER) {
       try {
         await this.#closers.get(part)?.()
@@ -194,35 +172,13 @@ class Server implements LiftbridgeServer {
     }
   }
 
-  async #openMetadata(directory: DataDirectory): Promise<{
-    readonly metadata: Metadata
-    readonly deleted: Awaited<ReturnType<Metadata['start']>>
-  }> {
-    const log = await CommitLogOperationLog.open({
-      disk: this.#disk,
-      directory: `${directory.path}/metadata`,
-      clock: this.#clock,
-    })
-    const metadata = new Metadata({
-      consensus: new SingleServerConsensus(log),
-      onInert: (index, { text }) => {
-        this.#logger.warn('metadata: an operation changed nothing', { index, reason: text })
-      },
-    })
-    this.#closers.set('metadata', () => metadata.close())
-    const deleted = await metadata.start()
-    assertOwnPartitions(metadata.state, directory)
-    this.#metadata = metadata
-    return { metadata, deleted }
-  }
-
   async #listen(): Promise<void> {
     const { bind, limits, tls } = this.#config
     const portTls = readTls(tls)
     const pages = new HealthPages(() => this.#checks())
     const grpc = new GrpcServer({
       other: pages.onHttp2,
-      methods: { ...apiMethods(() => this.#context), ...this.#health.methods },
+      methods: { ...apiMethods(() => this.#core?.context), ...this.#health.methods },
       limits: grpcLimits(this.#config),
       onError: (error, path) => this.#logger.error('api: a handler failed', { path, error }),
       onCut: (reason, address) =>
@@ -260,119 +216,32 @@ class Server implements LiftbridgeServer {
     return nats
   }
 
-  async #openPartitions(parts: {
-    readonly metadata: Metadata
-    readonly deleted: Awaited<ReturnType<Metadata['start']>>
-    readonly nats: NatsConnections
-    readonly directory: DataDirectory
-  }): Promise<void> {
-    const { metadata, nats, directory } = parts
-    const { namespace } = this.#config.clustering
-    const natsAcks = new NatsAcks({ bus: nats.publishes, namespace, logger: this.#logger })
-    const router = new SubjectRouter({ ...nats, natsAcks })
-    const defaults = (): StreamDefaults => streamDefaults(this.#config)
-    const partitions = new Partitions({
-      config: () => this.#config,
-      defaults,
+  async #startCore(directory: DataDirectory, nats: NatsConnections): Promise<void> {
+    const core = new ServerCore({
+      config: this.#config,
+      serverId: directory.serverId,
+      dataDir: directory.path,
       disk: this.#disk,
-      files: new FileCache(this.#disk, { maxOpen: LOG_FILES_MAX }),
-      tails: new TailCache({ maxBytes: LOG_TAILS_MAX_BYTES }),
-      router,
-      clock: this.#clock,
-      logger: this.#logger,
-      masterKey: this.#options.masterKey,
-      natsMaxPayloadBytes: () => nats.streams.maxPayloadBytes,
-      onFenced: (stream, partition, reason) => reconciler.fenced(stream, partition, reason),
-    })
-    const report = logReconciler(this.#logger)
-    this.#partitions = partitions
-    const reconciler = new Reconciler({
-      serverId: this.serverId,
-      state: metadata.state,
-      host: partitions,
-      directories: new StreamDirectories({
-        disk: this.#disk,
-        root: `${directory.path}/streams`,
-        report,
-      }),
-      clock: this.#clock,
-      report,
-    })
-    this.#reconciler = reconciler
-    metadata.onApplied((outcome) => reconciler.applied(outcome))
-    const maintenance = new Maintenance({
-      config: () => this.#config,
-      partitions,
-      pause: (stream, partition) => this.#autoPause(metadata, stream, partition),
-      clock: this.#clock,
-      logger: this.#logger,
-    })
-    this.#closers.set('partitions', async () => {
-      maintenance.stop()
-      await reconciler.stop()
-    })
-    await reconciler.start(parts.deleted)
-    maintenance.start()
-    this.#logger.info('Server became metadata leader, performing leader promotion actions')
-    this.#context = this.#makeContext({ metadata, nats, router, partitions, natsAcks, defaults })
-  }
-
-  /** A refusal means that the stream has just gone, or that the metadata tells why itself. */
-  #autoPause(metadata: Metadata, stream: string, partition: number): void {
-    const timestampNs = this.#clock.wallNs()
-    const partitions = [partition]
-    void metadata
-      .propose({ kind: 'pause-stream', stream, partitions, resumeAll: false, timestampNs })
-      .then((outcome) => {
-        if (outcome.kind === 'rejected') return
-        this.#logger.info('partition paused: it was idle', { stream, partition })
-      })
-  }
-
-  #makeContext(parts: {
-    readonly metadata: Metadata
-    readonly nats: NatsConnections
-    readonly router: SubjectRouter
-    readonly partitions: Partitions
-    readonly natsAcks: NatsAcks
-    readonly defaults: () => StreamDefaults
-  }): ApiContext {
-    return {
-      serverId: this.serverId,
       clock: this.#clock,
       random: this.#random,
       logger: this.#logger,
-      metadata: parts.metadata,
-      streamDefaults: parts.defaults,
-      partitions: parts.partitions,
-      router: parts.router,
-      publishes: parts.nats.publishes,
-      subjects: new ClusterSubjects(this.#config.clustering.namespace),
-      natsAcks: parts.natsAcks,
+      buses: nats.buses,
       masterKey: this.#options.masterKey,
       advertised: () => this.address,
-      settled: (stream, partition, timeoutMs) => this.#settled(stream, partition, timeoutMs),
-      stopping: this.#stopping.signal,
-    }
-  }
-
-  #settled(stream: string, partition: number, timeoutMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.after(timeoutMs, () => resolve(false))
-      void this.#reconciler?.settled(stream, partition).then((settlement) => {
-        timer.cancel()
-        resolve(settlement.kind === 'running')
-      })
     })
+    this.#core = core
+    this.#closers.set('core', () => core.stop())
+    await core.start()
   }
 
   #checks(): readonly ReadinessCheck[] {
+    if (this.#core) return this.#core.checks()
     return readinessChecks({
-      metadata: this.#metadata,
-      nats: this.#nats,
-      reconciler: this.#reconciler,
-      partitions: this.#partitions,
-      serving: this.#context !== undefined,
+      metadata: undefined,
+      buses: this.#nats?.buses,
+      reconciler: undefined,
+      partitions: undefined,
+      serving: false,
       stopping: this.#stopping.signal.aborted,
     })
   }

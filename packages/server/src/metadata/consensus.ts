@@ -1,4 +1,4 @@
-import type { LogIndex } from '@liftbridge/metadata'
+import type { LogIndex, ServerId } from '@liftbridge/metadata'
 
 /**
  * The seam between the metadata and whatever brings its operations into one order. Today that is
@@ -23,6 +23,15 @@ export interface Consensus<Result> {
   /** Why nothing can be proposed any more; undefined while it can. */
   readonly failure: string | undefined
   onLeadership(listener: (leadership: MetadataLeadership) => void): void
+  /** The servers of the latest configuration, in its order; empty while there is none. */
+  readonly members: readonly ClusterMember[]
+  /**
+   * Milliseconds since that server answered; 0 for this one. Undefined where it is not known: only
+   * the leader hears of all.
+   */
+  silenceMs(server: ServerId): number | undefined
+  /** Lets another voter lead, if there is one that can. Resolves after at most a few seconds. */
+  handOver(): Promise<void>
   /** Finishes what is in flight, refuses the rest. Idempotent. */
   close(): Promise<void>
 }
@@ -31,6 +40,12 @@ export interface Consensus<Result> {
 export interface StateMachine<Result> {
   /** Must not throw: a throw fences the consensus for good. */
   apply(index: LogIndex, entry: Uint8Array): Result
+}
+
+export interface ClusterMember {
+  readonly id: ServerId
+  /** Counts for elections and commits. */
+  readonly voter: boolean
 }
 
 /** Who may propose. */

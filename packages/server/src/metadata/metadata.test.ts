@@ -79,7 +79,7 @@ const openLog = (directory: string, disk: Disk = createNodeDisk()) =>
   CommitLogOperationLog.open({ disk, directory, clock: createSystemClock() })
 
 const openMetadata = async (directory: string, disk?: Disk) => {
-  const consensus = new SingleServerConsensus<Outcome>(await openLog(directory, disk))
+  const consensus = new SingleServerConsensus<Outcome>(await openLog(directory, disk), 'a')
   const metadata = new Metadata({ consensus })
   const deleted = await metadata.start()
   return { metadata, deleted }
@@ -244,7 +244,7 @@ test('an entry that is no operation is inert and the rest is applied', async (t)
   await log.append([new Uint8Array([8, 99]), new Uint8Array(0), new Uint8Array([255])])
   await log.close()
   const inert: string[] = []
-  const consensus = new SingleServerConsensus<Outcome>(await openLog(directory))
+  const consensus = new SingleServerConsensus<Outcome>(await openLog(directory), 'a')
   const onInert = (index: number, { text }: { readonly text: string }) =>
     inert.push(`${index} ${text}`)
   const metadata = new Metadata({ consensus, onInert })

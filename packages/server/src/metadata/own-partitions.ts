@@ -1,6 +1,7 @@
 import type { MetadataView } from '@liftbridge/metadata'
-import type { DataDirectory } from '../data-directory.ts'
 import { DataDirectoryError } from '../data-directory-error.ts'
+
+type OwnedDirectory = { readonly path: string; readonly serverId: string }
 
 /**
  * Alone in its cluster a server holds every partition. One that its metadata gives to somebody else
@@ -8,7 +9,7 @@ import { DataDirectoryError } from '../data-directory-error.ts'
  * lost an operator names the id. Throws then, for a stranger to its partitions would serve none of
  * them and find itself ready all the same [D-59].
  */
-export function assertOwnPartitions(state: MetadataView, directory: DataDirectory): void {
+export function assertOwnPartitions(state: MetadataView, directory: OwnedDirectory): void {
   const { path, serverId } = directory
   for (const { name, partitions } of state.streams.values()) {
     const foreign = partitions.find(({ replicas }) => !replicas.includes(serverId))

@@ -1,5 +1,6 @@
 import {
   ConsensusError,
+  type ClusterMember,
   type Consensus,
   type MetadataLeadership,
   type StateMachine,
@@ -31,13 +32,23 @@ type State<Result> =
  */
 export class SingleServerConsensus<Result> implements Consensus<Result> {
   readonly leadership: MetadataLeadership = { kind: 'here' }
+  readonly members: readonly ClusterMember[]
   readonly #log: OperationLog
   #state: State<Result> = { kind: 'new' }
   #waiting: Waiting<Result>[] = []
   #writer: Promise<void> | undefined
 
-  constructor(log: OperationLog) {
+  constructor(log: OperationLog, serverId: string) {
     this.#log = log
+    this.members = [{ id: serverId, voter: true }]
+  }
+
+  silenceMs(): number {
+    return 0
+  }
+
+  async handOver(): Promise<void> {
+    // There is nobody else.
   }
 
   get failure(): string | undefined {

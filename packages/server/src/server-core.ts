@@ -1,0 +1,238 @@
+/**
+ * A server without its sockets: metadata, partitions and the context of the API, on ports alone.
+ * `Server` puts a data directory, a listening port and NATS connections around it; the simulator
+ * puts virtual ones.
+ */
+import { FileCache, TailCache, type Disk } from '@liftbridge/log'
+import type { StreamDefaults } from '@liftbridge/metadata'
+import { ClusterSubjects } from '@liftbridge/wire'
+import type { ApiContext } from './api/context.ts'
+import type { Buses } from './bus.ts'
+import type { Clock, Random } from './clock.ts'
+import type { HostPort } from './config/addresses.ts'
+import type { Config } from './config/config.ts'
+import { LOG_FILES_MAX, LOG_TAILS_MAX_BYTES } from './config/limits.ts'
+import { streamDefaults } from './config/stream-defaults.ts'
+import type { ReadinessCheck } from './listen/readiness.ts'
+import type { Logger } from './logging/logger.ts'
+import { Maintenance } from './maintenance.ts'
+import { CommitLogOperationLog } from './metadata/commit-log-operation-log.ts'
+import { Metadata } from './metadata/metadata.ts'
+import { assertOwnPartitions } from './metadata/own-partitions.ts'
+import { Reconciler } from './metadata/reconciler.ts'
+import { logReconciler } from './metadata/reconciler-log.ts'
+import { SingleServerConsensus } from './metadata/single-server-consensus.ts'
+import { StreamDirectories } from './metadata/stream-directories.ts'
+import { NatsAcks } from './partition/nats-acks.ts'
+import { Partitions } from './partition/partition-host.ts'
+import { SubjectRouter } from './partition/subject-router.ts'
+import { readinessChecks } from './readiness-checks.ts'
+
+export type CoreOptions = {
+  readonly config: Config
+  readonly serverId: string
+  /** Directory that this process alone holds, as `disk` names it. */
+  readonly dataDir: string
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly buses: Buses
+  /** Bytes of LIFTBRIDGE_ENCRYPTION_KEY. */
+  readonly masterKey: Uint8Array | undefined
+  /** Where clients reach this server. */
+  readonly advertised: () => HostPort
+}
+
+/** The parts that have to be stopped, in the order in which they are. */
+const STOP_ORDER = ['partitions', 'metadata'] as const
+type Part = (typeof STOP_ORDER)[number]
+
+export class ServerCore {
+  #config: Config
+  readonly #options: CoreOptions
+  readonly #logger: Logger
+  readonly #stopping = new AbortController()
+  readonly #closers = new Map<Part, () => Promise<void> | void>()
+  #context: ApiContext | undefined
+  #metadata: Metadata | undefined
+  #partitions: Partitions | undefined
+  #reconciler: Reconciler | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(options: CoreOptions) {
+    this.#options = options
+    this.#config = options.config
+    this.#logger = options.logger
+  }
+
+  /** What the handlers of the API work with; undefined until everything has started. */
+  get context(): ApiContext | undefined {
+    return this.#context
+  }
+
+  /** Resolves when the server can serve. Rejects with an error whose text names the way out. */
+  async start(): Promise<void> {
+    const { metadata, deleted } = await this.#openMetadata()
+    await this.#openPartitions(metadata, deleted)
+  }
+
+  reload(config: Config): void {
+    this.#config = config
+    this.#partitions?.reconfigure()
+  }
+
+  /** Calls in flight are told that the server stops; new ones are refused. */
+  beginStop(): void {
+    this.#stopping.abort()
+  }
+
+  /** Finishes what was accepted, makes it durable, and closes everything. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  /** What `/readyz` tells of these parts. */
+  checks(): readonly ReadinessCheck[] {
+    return readinessChecks({
+      metadata: this.#metadata,
+      buses: this.#options.buses,
+      reconciler: this.#reconciler,
+      partitions: this.#partitions,
+      serving: this.#context !== undefined,
+      stopping: this.#stopping.signal.aborted,
+    })
+  }
+
+  async #stop(): Promise<void> {
+    this.beginStop()
+    for (const part of STOP_ORDER) {
+      try {
+        await this.#closers.get(part)?.()
+      } catch (error) {
+        // One part that cannot close must not keep the others from being made durable [D-57].
+        this.#logger.error(`stopping: ${part} failed`, { error })
+      }
+    }
+  }
+
+  async #openMetadata(): Promise<{
+    readonly metadata: Metadata
+    readonly deleted: Awaited<ReturnType<Metadata['start']>>
+  }> {
+    const { disk, clock, dataDir, serverId } = this.#options
+    const log = await CommitLogOperationLog.open({ disk, directory: `${dataDir}/metadata`, clock })
+    const metadata = new Metadata({
+      consensus: new SingleServerConsensus(log, serverId),
+      onInert: (index, { text }) => {
+        this.#logger.warn('metadata: an operation changed nothing', { index, reason: text })
+      },
+    })
+    this.#closers.set('metadata', () => metadata.close())
+    const deleted = await metadata.start()
+    assertOwnPartitions(metadata.state, { serverId, path: dataDir })
+    this.#metadata = metadata
+    return { metadata, deleted }
+  }
+
+  async #openPartitions(
+    metadata: Metadata,
+    deleted: Awaited<ReturnType<Metadata['start']>>,
+  ): Promise<void> {
+    const { buses, clock, dataDir, disk } = this.#options
+    const { namespace } = this.#config.clustering
+    const natsAcks = new NatsAcks({ bus: buses.publishes, namespace, logger: this.#logger })
+    const router = new SubjectRouter({ ...buses, natsAcks })
+    const defaults = (): StreamDefaults => streamDefaults(this.#config)
+    const partitions = new Partitions({
+      config: () => this.#config,
+      defaults,
+      disk,
+      files: new FileCache(disk, { maxOpen: LOG_FILES_MAX }),
+      tails: new TailCache({ maxBytes: LOG_TAILS_MAX_BYTES }),
+      router,
+      clock,
+      logger: this.#logger,
+      masterKey: this.#options.masterKey,
+      natsMaxPayloadBytes: () => buses.streams.maxPayloadBytes,
+      onFenced: (stream, partition, reason) => reconciler.fenced(stream, partition, reason),
+    })
+    const report = logReconciler(this.#logger)
+    this.#partitions = partitions
+    const reconciler = new Reconciler({
+      serverId: this.#options.serverId,
+      state: metadata.state,
+      host: partitions,
+      directories: new StreamDirectories({ disk, root: `${dataDir}/streams`, report }),
+      clock,
+      report,
+    })
+    this.#reconciler = reconciler
+    metadata.onApplied((outcome) => reconciler.applied(outcome))
+    const maintenance = new Maintenance({
+      config: () => this.#config,
+      partitions,
+      pause: (stream, partition) => this.#autoPause(metadata, stream, partition),
+      clock,
+      logger: this.#logger,
+    })
+    this.#closers.set('partitions', async () => {
+      maintenance.stop()
+      await reconciler.stop()
+    })
+    await reconciler.start(deleted)
+    maintenance.start()
+    this.#logger.info('Server became metadata leader, performing leader promotion actions')
+    this.#context = this.#makeContext({ metadata, router, partitions, natsAcks, defaults })
+  }
+
+  /** A refusal means that the stream has just gone, or that the metadata tells why itself. */
+  #autoPause(metadata: Metadata, stream: string, partition: number): void {
+    const timestampNs = this.#options.clock.wallNs()
+    const partitions = [partition]
+    void metadata
+      .propose({ kind: 'pause-stream', stream, partitions, resumeAll: false, timestampNs })
+      .then((outcome) => {
+        if (outcome.kind === 'rejected') return
+        this.#logger.info('partition paused: it was idle', { stream, partition })
+      })
+  }
+
+  #makeContext(parts: {
+    readonly metadata: Metadata
+    readonly router: SubjectRouter
+    readonly partitions: Partitions
+    readonly natsAcks: NatsAcks
+    readonly defaults: () => StreamDefaults
+  }): ApiContext {
+    const { serverId, clock, random, masterKey, advertised, buses } = this.#options
+    return {
+      serverId,
+      clock,
+      random,
+      logger: this.#logger,
+      metadata: parts.metadata,
+      streamDefaults: parts.defaults,
+      partitions: parts.partitions,
+      router: parts.router,
+      publishes: buses.publishes,
+      subjects: new ClusterSubjects(this.#config.clustering.namespace),
+      natsAcks: parts.natsAcks,
+      masterKey,
+      advertised,
+      settled: (stream, partition, timeoutMs) => this.#settled(stream, partition, timeoutMs),
+      stopping: this.#stopping.signal,
+    }
+  }
+
+  #settled(stream: string, partition: number, timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(timeoutMs, () => resolve(false))
+      void this.#reconciler?.settled(stream, partition).then((settlement) => {
+        timer.cancel()
+        resolve(settlement.kind === 'running')
+      })
+    })
+  }
+}
