@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
-import { CommandParser } from '../packages/nats/src/command-parser.ts'
-import { parseConnect, DEFAULT_CONNECT_OPTIONS } from '../packages/nats/src/connect-options.ts'
-import { RecordingSink } from '../packages/nats/src/recording-sink.suite.ts'
-import { hasWildcard, isLiteralSubject, isValidSubject } from '../packages/nats/src/subject.ts'
-import { SubjectTree } from '../packages/nats/src/subject-tree.ts'
+import { CommandParser } from '../packages/nats/src/protocol/command-parser.ts'
+import {
+  parseConnect,
+  DEFAULT_CONNECT_OPTIONS,
+} from '../packages/nats/src/protocol/connect-options.ts'
+import { RecordingSink } from '../packages/nats/src/protocol/recording-sink.suite.ts'
+import {
+  hasWildcard,
+  isLiteralSubject,
+  isValidSubject,
+} from '../packages/nats/src/routing/subject.ts'
+import { SubjectTree } from '../packages/nats/src/routing/subject-tree.ts'
 import { parseNatsServers } from '../packages/server/src/adapters/nats-address.ts'
 import { BusError } from '../packages/server/src/bus.ts'
 import type { FuzzTarget } from './target.ts'

@@ -7,9 +7,9 @@ export type {
   InProcessOptions,
   InProcessSubscribeOptions,
   InProcessSubscription,
-} from './in-process-connection.ts'
+} from './clients/in-process-connection.ts'
 export { DEFAULT_LIMITS } from './limits.ts'
 export type { NatsLimits } from './limits.ts'
 export { NatsServerError } from './errors.ts'
 export type { NatsErrorCode } from './errors.ts'
-export { isLiteralSubject, isValidSubject } from './subject.ts'
+export { isLiteralSubject, isValidSubject } from './routing/subject.ts'

@@ -1,6 +1,6 @@
 import { after, before, describe, test } from 'node:test'
 import { findNatsServer, startNatsServer, type NatsProcess } from './debian-server.suite.ts'
-import { protocolSuite } from './protocol.suite.ts'
+import { protocolSuite } from './suite/protocol.suite.ts'
 import { NatsServer } from './server.ts'
 
 describe('our server', () => {

@@ -3,7 +3,7 @@ import { createConnection } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { NatsLimits } from './limits.ts'
-import { QUIET, RawClient } from './raw-client.suite.ts'
+import { QUIET, RawClient } from './suite/raw-client.suite.ts'
 import { NatsServer, type NatsServerEvent } from './server.ts'
 
 interface Running {

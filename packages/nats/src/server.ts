@@ -1,15 +1,15 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { randomBytes } from 'node:crypto'
-import { ClientConnection } from './client-connection.ts'
+import { ClientConnection } from './clients/client-connection.ts'
 import { ErrorText, NatsServerError } from './errors.ts'
 import {
   DeliveryBudget,
   InProcessConnection,
   type InProcessOptions,
-} from './in-process-connection.ts'
+} from './clients/in-process-connection.ts'
 import { DEFAULT_LIMITS, type NatsLimits } from './limits.ts'
-import { OutboxShared } from './outbox.ts'
-import { Router } from './router.ts'
+import { OutboxShared } from './clients/outbox.ts'
+import { Router } from './routing/router.ts'
 
 export interface NatsServerOptions {
   /** Shown in INFO; by default the server id. */

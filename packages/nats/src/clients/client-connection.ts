@@ -1,14 +1,18 @@
 import type { Socket } from 'node:net'
-import { CommandParser, type CommandSink, type SubscribeRequest } from './command-parser.ts'
-import { DEFAULT_CONNECT_OPTIONS, parseConnect } from './connect-options.ts'
-import { ErrorText } from './errors.ts'
-import type { NatsLimits } from './limits.ts'
-import { FrameWriter } from './message-frame.ts'
+import {
+  CommandParser,
+  type CommandSink,
+  type SubscribeRequest,
+} from '../protocol/command-parser.ts'
+import { DEFAULT_CONNECT_OPTIONS, parseConnect } from '../protocol/connect-options.ts'
+import { ErrorText } from '../errors.ts'
+import type { NatsLimits } from '../limits.ts'
+import { FrameWriter } from '../protocol/message-frame.ts'
 import { Outbox, type OutboxShared } from './outbox.ts'
-import type { Publication } from './publication.ts'
-import type { Router } from './router.ts'
-import { isLiteralSubject, isValidSubject } from './subject.ts'
-import { Subscription, type Subscriber } from './subscription.ts'
+import type { Publication } from '../routing/publication.ts'
+import type { Router } from '../routing/router.ts'
+import { isLiteralSubject, isValidSubject } from '../routing/subject.ts'
+import { Subscription, type Subscriber } from '../routing/subscription.ts'
 
 /**
  * One client over TCP: carries out its commands and writes what it subscribed to.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RawClient } from './raw-client.suite.ts'
-import { NatsServer } from './server.ts'
+import { RawClient } from '../suite/raw-client.suite.ts'
+import { NatsServer } from '../server.ts'
 
 const bytes = (text: string): Uint8Array => Buffer.from(text)
 const text = (data: Uint8Array): string => Buffer.from(data).toString()

@@ -1,9 +1,14 @@
-import { NatsServerError } from './errors.ts'
-import type { NatsLimits } from './limits.ts'
-import { emptyPublication, type Publication } from './publication.ts'
-import type { Router } from './router.ts'
-import { fromByteString, isLiteralSubject, isValidSubject, toByteString } from './subject.ts'
-import { Subscription, type Subscriber } from './subscription.ts'
+import { NatsServerError } from '../errors.ts'
+import type { NatsLimits } from '../limits.ts'
+import { emptyPublication, type Publication } from '../routing/publication.ts'
+import type { Router } from '../routing/router.ts'
+import {
+  fromByteString,
+  isLiteralSubject,
+  isValidSubject,
+  toByteString,
+} from '../routing/subject.ts'
+import { Subscription, type Subscriber } from '../routing/subscription.ts'
 
 /** A message as a subscriber inside this process gets it. */
 export interface InProcessMessage {

@@ -1,5 +1,5 @@
 import type { CommandSink, SubscribeRequest } from './command-parser.ts'
-import type { Publication } from './publication.ts'
+import type { Publication } from '../routing/publication.ts'
 
 /** Writes down what the parser reports, one line each. */
 export class RecordingSink implements CommandSink {

@@ -1,6 +1,6 @@
-import type { Outbox } from './outbox.ts'
-import type { Publication } from './publication.ts'
-import type { Subscription } from './subscription.ts'
+import type { Outbox } from '../clients/outbox.ts'
+import type { Publication } from '../routing/publication.ts'
+import type { Subscription } from '../routing/subscription.ts'
 
 /**
  * Writes MSG and HMSG frames:

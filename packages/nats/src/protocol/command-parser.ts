@@ -1,6 +1,6 @@
 import { ByteAccumulator } from './byte-accumulator.ts'
-import { ErrorText } from './errors.ts'
-import { emptyPublication, type Publication } from './publication.ts'
+import { ErrorText } from '../errors.ts'
+import { emptyPublication, type Publication } from '../routing/publication.ts'
 
 /**
  * The client's half of the NATS protocol as a push parser: bytes in, commands out. It knows no
