@@ -12,6 +12,8 @@
  *     Stream                                           incarnation: uint64       resumeAll: bool
  *     Partition                                        pauseTimestamps: message  readonlyTimestamps: message
  *     Consumer                                         assignments: repeated message
+ *     ReportLeaderOp                                   reason: uint64
+ *     PropagatedResponse                               index: uint64
  *
  * The embedded messages are the client API's PartitionEventTimestamps and PartitionAssignment.
  */

@@ -70,5 +70,15 @@ export {
   encodeDirectoryName,
   type DecodedDirectoryName,
 } from './directory-name.ts'
+export { Failover, type FailoverDecision, type FailoverOptions } from './failover.ts'
+export {
+  decodeAnswer,
+  decodeRequest,
+  encodeAnswer,
+  encodeRequest,
+  type DecodedRequest,
+  type MetadataAnswer,
+} from './request-codec.ts'
+export type { ForwardedOperation, LeaderReport, MetadataRequest, ReportReason } from './requests.ts'
 export { decodeSnapshot, encodeSnapshot, type DecodedSnapshot } from './snapshot.ts'
 export { digest } from './digest.ts'

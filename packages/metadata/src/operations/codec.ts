@@ -36,25 +36,34 @@ const EXTRA = 100
 export const encodeOperation = <Kind extends OperationKind>(
   operation: Operation<Kind>,
 ): Uint8Array<ArrayBuffer> => {
-  const codec: Codec<Kind> = codecs[operation.kind]
-  const payload = codec.encode(operation)
   return toBinary(
     internal.RaftLogSchema,
-    Object.assign(create(internal.RaftLogSchema, { op: codec.op }), payload),
+    Object.assign(create(internal.RaftLogSchema), encodePayload(operation)),
   )
+}
+
+/** The fields of the entry: its operation's number, and the one payload. */
+export const encodePayload = <Kind extends OperationKind>(
+  operation: Operation<Kind>,
+): Partial<internal.RaftLog> => {
+  const codec: Codec<Kind> = codecs[operation.kind]
+  return { op: codec.op, ...codec.encode(operation) }
 }
 
 /** Reads an entry of the log. Never throws. */
 export const decodeOperation = (bytes: Uint8Array): DecodedOperation => {
   const decoded = decodeMessage(internal.RaftLogSchema, bytes)
   if (decoded.kind === 'rejected') return { kind: 'malformed', reason: decoded.reason }
-  const { message } = decoded
-  const codec = Object.values(codecs).find(({ op }) => op === message.op)
-  if (codec === undefined) return { kind: 'malformed', reason: `unknown operation ${message.op}` }
-  const operation = codec.decode(message)
+  const operation = decodePayload(decoded.message)
   return typeof operation === 'string'
     ? { kind: 'malformed', reason: operation }
     : { kind: 'operation', operation }
+}
+
+/** The operation of an entry, or in words what is wrong with it. */
+export const decodePayload = (entry: internal.RaftLog): Operation | string => {
+  const codec = Object.values(codecs).find(({ op }) => op === entry.op)
+  return codec === undefined ? `unknown operation ${entry.op}` : codec.decode(entry)
 }
 
 const createStream: Codec<'create-stream'> = {

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Failover } from './failover.ts'
+import { applyOperation } from './operations/table.ts'
+import type { LeaderReport } from './requests.ts'
+import { MetadataState } from './state.ts'
+
+const EPOCH = 1
+
+function stateWith(isr: readonly string[], replicas: readonly string[] = isr): MetadataState {
+  const state = new MetadataState()
+  const [leader = ''] = isr
+  const outcome = applyOperation(
+    state,
+    {
+      kind: 'create-stream',
+      stream: {
+        name: 's',
+        subject: 's',
+        group: '',
+        replicationFactor: replicas.length,
+        partitions: [{ id: 0, replicas, isr, leader }],
+        config: {},
+        creationTimestampNs: 0n,
+      },
+    },
+    EPOCH,
+  )
+  assert.equal(outcome.kind, 'applied')
+  return state
+}
+
+const report = (replica: string, changes: Partial<LeaderReport> = {}): LeaderReport => ({
+  stream: 's',
+  partition: 0,
+  replica,
+  leader: 'a',
+  leaderEpoch: EPOCH,
+  reason: 'silent',
+  ...changes,
+})
+
+const tracker = (dead: readonly string[] = []): Failover =>
+  new Failover({ timeoutMs: 1_000, alive: (id) => !dead.includes(id) })
+
+const witnessesNeeded = (isr: readonly string[]): number => {
+  const failover = tracker()
+  const state = stateWith(isr)
+  let needed = 0
+  for (const id of isr.slice(1)) {
+    needed += 1
+    if (failover.report(state, report(id), 0).kind === 'elect') return needed
+  }
+  return 0
+}
+
+test('an ISR of 2, 3, 4, 5 takes 1, 2, 2, 3 witnesses [LB 4.6]', () => {
+  const sizes = [
+    ['a', 'b'],
+    ['a', 'b', 'c'],
+    ['a', 'b', 'c', 'd'],
+    ['a', 'b', 'c', 'd', 'e'],
+  ]
+  assert.deepEqual(sizes.map(witnessesNeeded), [1, 2, 2, 3])
+})
+
+test('a witness that is dead is not waited for', () => {
+  const decision = tracker(['a', 'c']).report(stateWith(['a', 'b', 'c']), report('b'), 0)
+  assert.equal(decision.kind, 'elect')
+  if (decision.kind === 'elect') assert.equal(decision.operation.leader, 'b')
+})
+
+test('one witness counts once, however often it reports [D-09]', () => {
+  const failover = tracker()
+  const state = stateWith(['a', 'b', 'c'])
+  for (let i = 0; i < 5; i += 1) {
+    assert.equal(failover.report(state, report('b'), i).kind, 'counted')
+  }
+})
+
+test('strangers, the leader itself and replicas outside the ISR are no witnesses [G21]', () => {
+  const failover = tracker()
+  const state = stateWith(['a', 'b', 'c'], ['a', 'b', 'c', 'd'])
+  for (const id of ['a', 'd', 'x', '']) {
+    assert.equal(failover.report(state, report(id), 0).kind, 'rejected', id)
+  }
+})
+
+test('a report of another leadership is refused with both generations in the text [LB 4.3]', () => {
+  const decision = tracker().report(stateWith(['a', 'b']), report('b', { leaderEpoch: 9 }), 0)
+  assert.deepEqual(decision, {
+    kind: 'rejected',
+    status: 'FAILED_PRECONDITION',
+    text: 'Leader generation mismatch, current leader: a epoch: 1, got leader: a epoch: 9',
+  })
+})
+
+test('witnesses of a leadership that has ended do not count against the next one [D-09]', () => {
+  const failover = tracker()
+  const state = stateWith(['a', 'b', 'c'])
+  failover.report(state, report('b'), 0)
+  const decision = failover.report(state, report('c'), 0)
+  assert.ok(decision.kind === 'elect')
+  applyOperation(state, decision.operation, 2)
+  const { leader } = decision.operation
+  const next = report('a', { leader, leaderEpoch: 2 })
+  assert.equal(failover.report(state, next, 0).kind, 'counted')
+})
+
+test('a report is forgotten when no other follows in time', () => {
+  const failover = tracker()
+  const state = stateWith(['a', 'b', 'c'])
+  failover.report(state, report('b'), 0)
+  assert.equal(failover.report(state, report('c'), 1_001).kind, 'counted')
+})
+
+test('the last member of the ISR keeps its partition: no unclean election [R5]', () => {
+  const decision = tracker().report(
+    stateWith(['a'], ['a', 'b']),
+    report('a', { reason: 'leaving' }),
+    0,
+  )
+  assert.ok(decision.kind === 'rejected')
+  assert.equal(decision.text, 'No ISR candidates')
+})
+
+test('the election is fenced by the partition epoch it was decided on [D-24]', () => {
+  const state = stateWith(['a', 'b', 'c'])
+  const failover = tracker(['c'])
+  const decision = failover.report(state, report('b'), 0)
+  assert.ok(decision.kind === 'elect')
+  const isrChange = { stream: 's', partition: 0, leader: 'a', leaderEpoch: 1, partitionEpoch: 1 }
+  applyOperation(state, { kind: 'shrink-isr', replica: 'b', ...isrChange }, 2)
+  assert.equal(applyOperation(state, decision.operation, 3).kind, 'inert')
+})
+
+test('a leader that began anew gets an epoch of its own, not a successor [D4]', () => {
+  const decision = tracker().report(stateWith(['a', 'b']), report('a', { reason: 'restarted' }), 0)
+  assert.ok(decision.kind === 'elect')
+  assert.equal(decision.operation.leader, 'a')
+})
+
+test('a leader that leaves hands over to a living member only, and only for itself', () => {
+  const state = stateWith(['a', 'b', 'c'])
+  const decision = tracker(['b']).report(state, report('a', { reason: 'leaving' }), 0)
+  assert.ok(decision.kind === 'elect')
+  assert.equal(decision.operation.leader, 'c')
+  const foreign = tracker().report(state, report('b', { reason: 'leaving' }), 0)
+  assert.equal(foreign.kind, 'rejected')
+  const alone = tracker(['b', 'c']).report(state, report('a', { reason: 'leaving' }), 0)
+  assert.equal(alone.kind, 'rejected')
+})

@@ -1,0 +1,40 @@
+import type { Operation, PartitionRef } from './operation.ts'
+import type { StreamRequest } from './stream-requests.ts'
+import type { LogIndex, ServerId } from './units.ts'
+
+/** Why somebody wants another leader for a partition. */
+export type ReportReason =
+  /** A follower has not heard of its leader for `clustering.replica.max.leader.timeout`. */
+  | 'silent'
+  /** The leader itself began anew and needs an epoch of its own before it may append [R8]. */
+  | 'restarted'
+  /** The leader itself is about to stop. */
+  | 'leaving'
+
+/** A report holds only for the leadership it names. */
+export interface LeaderReport extends PartitionRef {
+  /** Who reports. */
+  readonly replica: ServerId
+  readonly leader: ServerId
+  readonly leaderEpoch: LogIndex
+  readonly reason: ReportReason
+}
+
+/** Operations that any server hands to the metadata leader as they are. */
+export type ForwardedOperation = Operation<
+  | 'shrink-isr'
+  | 'expand-isr'
+  | 'delete-stream'
+  | 'pause-stream'
+  | 'resume-stream'
+  | 'set-stream-readonly'
+  | 'join-consumer-group'
+  | 'leave-consumer-group'
+>
+
+/** What a server asks of the metadata leader [LB control plane 4.2]. */
+export type MetadataRequest =
+  /** The leader places the partitions. */
+  | { readonly kind: 'create-stream'; readonly stream: StreamRequest }
+  | ({ readonly kind: 'report-leader' } & LeaderReport)
+  | ForwardedOperation
