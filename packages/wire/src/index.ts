@@ -61,3 +61,50 @@ export { PublishEnvelopeWriter } from './publish-envelope.ts'
 export { decodePublishRequest, decodePublishToSubject } from './publish-request.ts'
 export { PublishResponseWriter } from './publish-response.ts'
 export { PublishView } from './publish-view.ts'
+export { decodedBy, WireError } from './wire-error.ts'
+export type { Decoded, WireErrorCode } from './wire-error.ts'
+export { MsgpackReader } from './msgpack/reader.ts'
+export { MsgpackScanner } from './msgpack/scanner.ts'
+export { MsgpackWriter } from './msgpack/writer.ts'
+export {
+  decodeConfiguration,
+  decodeLogEntry,
+  encodeConfiguration,
+  encodeLogEntry,
+} from './raft/log-entry.ts'
+export {
+  encodeRaftReply,
+  encodeRaftRequest,
+  RAFT_REQUEST_MAX_BYTES,
+  RaftReplyReader,
+  RaftRequestReader,
+} from './raft/rpc-frames.ts'
+export type { RaftReply, RaftReplyEvent, RaftRequestEvent } from './raft/rpc-frames.ts'
+export {
+  isHeartbeat,
+  LogType,
+  RAFT_PROTOCOL_VERSION,
+  speaksOurProtocol,
+  Suffrage,
+  UNSUPPORTED_PROTOCOL,
+} from './raft/rpc.ts'
+export type {
+  AppendEntriesRequest,
+  AppendEntriesResponse,
+  InstallSnapshotRequest,
+  InstallSnapshotResponse,
+  LogEntry,
+  RaftConfiguration,
+  RaftHeader,
+  RaftMember,
+  RaftRequest,
+  RaftResponse,
+  RaftRpcKind,
+  RequestPreVoteRequest,
+  RequestPreVoteResponse,
+  RequestVoteRequest,
+  RequestVoteResponse,
+  ResponseTo,
+  TimeoutNowRequest,
+  TimeoutNowResponse,
+} from './raft/rpc.ts'
