@@ -9,6 +9,10 @@ import { ClusterSubjects } from '@liftbridge/wire'
 import type { ApiContext } from './api/context.ts'
 import type { Buses } from './bus.ts'
 import type { Clock, Random } from './clock.ts'
+import { Brokers } from './cluster/brokers.ts'
+import { Controller } from './cluster/controller.ts'
+import { untilLed } from './cluster/partition-status.ts'
+import { untilDone } from './cluster/until-done.ts'
 import type { HostPort } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { LOG_FILES_MAX, LOG_TAILS_MAX_BYTES } from './config/limits.ts'
@@ -45,13 +49,14 @@ export type CoreOptions = {
 }
 
 /** The parts that have to be stopped, in the order in which they are. */
-const STOP_ORDER = ['partitions', 'metadata'] as const
+const STOP_ORDER = ['cluster', 'partitions', 'metadata'] as const
 type Part = (typeof STOP_ORDER)[number]
 
 export class ServerCore {
   #config: Config
   readonly #options: CoreOptions
   readonly #logger: Logger
+  readonly #subjects: ClusterSubjects
   readonly #stopping = new AbortController()
   readonly #closers = new Map<Part, () => Promise<void> | void>()
   #context: ApiContext | undefined
@@ -64,6 +69,7 @@ export class ServerCore {
     this.#options = options
     this.#config = options.config
     this.#logger = options.logger
+    this.#subjects = new ClusterSubjects(options.config.clustering.namespace)
   }
 
   /** What the handlers of the API work with; undefined until everything has started. */
@@ -74,7 +80,8 @@ export class ServerCore {
   /** Resolves when the server can serve. Rejects with an error whose text names the way out. */
   async start(): Promise<void> {
     const { metadata, deleted } = await this.#openMetadata()
-    await this.#openPartitions(metadata, deleted)
+    const cluster = this.#openCluster(metadata)
+    await this.#openPartitions({ metadata, deleted, ...cluster })
   }
 
   reload(config: Config): void {
@@ -136,10 +143,45 @@ export class ServerCore {
     return { metadata, deleted }
   }
 
-  async #openPartitions(
-    metadata: Metadata,
-    deleted: Awaited<ReturnType<Metadata['start']>>,
-  ): Promise<void> {
+  /** What servers ask each other, and how the metadata is changed from here. */
+  #openCluster(metadata: Metadata): { readonly controller: Controller; readonly brokers: Brokers } {
+    const { buses, clock, random, serverId, advertised } = this.#options
+    const shared = {
+      bus: buses.raft,
+      subjects: this.#subjects,
+      clock,
+      random,
+      serverId,
+      logger: this.#logger,
+    }
+    const controller = new Controller({
+      ...shared,
+      metadata,
+      streamDefaults: () => streamDefaults(this.#config),
+      reportTimeoutMs: this.#config.clustering.replica.maxLeaderTimeoutMs,
+    })
+    const brokers = new Brokers({
+      ...shared,
+      advertised,
+      members: () => metadata.members,
+      cacheMaxAgeMs: () => this.#config.metadataCacheMaxAgeMs,
+    })
+    controller.start()
+    brokers.start()
+    this.#closers.set('cluster', () => {
+      controller.stop()
+      brokers.stop()
+    })
+    return { controller, brokers }
+  }
+
+  async #openPartitions(parts: {
+    readonly metadata: Metadata
+    readonly deleted: Awaited<ReturnType<Metadata['start']>>
+    readonly controller: Controller
+    readonly brokers: Brokers
+  }): Promise<void> {
+    const { metadata, controller, deleted } = parts
     const { buses, clock, dataDir, disk } = this.#options
     const { namespace } = this.#config.clustering
     const natsAcks = new NatsAcks({ bus: buses.publishes, namespace, logger: this.#logger })
@@ -173,7 +215,7 @@ export class ServerCore {
     const maintenance = new Maintenance({
       config: () => this.#config,
       partitions,
-      pause: (stream, partition) => this.#autoPause(metadata, stream, partition),
+      pause: (stream, partition) => this.#autoPause(controller, stream, partition),
       clock,
       logger: this.#logger,
     })
@@ -184,15 +226,15 @@ export class ServerCore {
     await reconciler.start(deleted)
     maintenance.start()
     this.#logger.info('Server became metadata leader, performing leader promotion actions')
-    this.#context = this.#makeContext({ metadata, router, partitions, natsAcks, defaults })
+    this.#context = this.#makeContext({ ...parts, router, partitions, natsAcks, defaults })
   }
 
   /** A refusal means that the stream has just gone, or that the metadata tells why itself. */
-  #autoPause(metadata: Metadata, stream: string, partition: number): void {
+  #autoPause(controller: Controller, stream: string, partition: number): void {
     const timestampNs = this.#options.clock.wallNs()
     const partitions = [partition]
-    void metadata
-      .propose({ kind: 'pause-stream', stream, partitions, resumeAll: false, timestampNs })
+    void controller
+      .submit({ kind: 'pause-stream', stream, partitions, resumeAll: false, timestampNs })
       .then((outcome) => {
         if (outcome.kind === 'rejected') return
         this.#logger.info('partition paused: it was idle', { stream, partition })
@@ -201,6 +243,8 @@ export class ServerCore {
 
   #makeContext(parts: {
     readonly metadata: Metadata
+    readonly controller: Controller
+    readonly brokers: Brokers
     readonly router: SubjectRouter
     readonly partitions: Partitions
     readonly natsAcks: NatsAcks
@@ -213,26 +257,37 @@ export class ServerCore {
       random,
       logger: this.#logger,
       metadata: parts.metadata,
+      controller: parts.controller,
+      brokers: parts.brokers,
       streamDefaults: parts.defaults,
       partitions: parts.partitions,
       router: parts.router,
       publishes: buses.publishes,
-      subjects: new ClusterSubjects(this.#config.clustering.namespace),
+      subjects: this.#subjects,
       natsAcks: parts.natsAcks,
       masterKey,
       advertised,
+      led: (stream, partition, timeoutMs) => this.#led(stream, partition, timeoutMs),
       settled: (stream, partition, timeoutMs) => this.#settled(stream, partition, timeoutMs),
       stopping: this.#stopping.signal,
     }
   }
 
-  #settled(stream: string, partition: number, timeoutMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = this.#options.clock.after(timeoutMs, () => resolve(false))
-      void this.#reconciler?.settled(stream, partition).then((settlement) => {
-        timer.cancel()
-        resolve(settlement.kind === 'running')
-      })
-    })
+  async #settled(stream: string, partition: number, timeoutMs: number): Promise<boolean> {
+    const settled = this.#reconciler?.settled(stream, partition)
+    return settled !== undefined && (await untilDone(this.#options.clock, timeoutMs, settled))
+  }
+
+  /** Here by the reconciler's word, elsewhere by the leader's. */
+  async #led(stream: string, partition: number, timeoutMs: number): Promise<boolean> {
+    const { clock, buses, serverId } = this.#options
+    const leaderOf = (name: string, id: number): string | undefined =>
+      this.#metadata?.state.streams.get(name)?.partitions[id]?.leader
+    const leader = leaderOf(stream, partition)
+    if (leader === undefined || leader === serverId) {
+      return this.#settled(stream, partition, timeoutMs)
+    }
+    const status = { bus: buses.raft, subjects: this.#subjects, clock, leaderOf }
+    return untilLed(status, { stream, id: partition }, timeoutMs)
   }
 }

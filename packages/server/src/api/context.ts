@@ -3,6 +3,8 @@ import type { StreamDefaults } from '@liftbridge/metadata'
 import type { ClusterSubjects } from '@liftbridge/wire'
 import type { Bus } from '../bus.ts'
 import type { Clock, Random } from '../clock.ts'
+import type { Brokers } from '../cluster/brokers.ts'
+import type { Controller } from '../cluster/controller.ts'
 import type { HostPort } from '../config/addresses.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -16,6 +18,9 @@ export type ApiContext = {
   readonly random: Random
   readonly logger: Logger
   readonly metadata: Metadata
+  /** Through which the metadata is changed, wherever its leader is. */
+  readonly controller: Controller
+  readonly brokers: Brokers
   readonly streamDefaults: () => StreamDefaults
   readonly partitions: RunningPartitions
   readonly router: SubjectRouter
@@ -27,9 +32,11 @@ export type ApiContext = {
   readonly masterKey: Uint8Array | undefined
   /** Where clients reach this server. */
   readonly advertised: () => HostPort
-  /** Resolves when what the metadata wants of a partition is done here; false after the time. */
   /** Fires when the server begins to stop: calls end with UNAVAILABLE. */
   readonly stopping: AbortSignal
+  /** Resolves when the partition runs on its leader, wherever that is; false after the time. */
+  readonly led: (stream: string, partition: number, timeoutMs: number) => Promise<boolean>
+  /** Resolves when this server does what the metadata wants of a partition; false after the time. */
   readonly settled: (stream: string, partition: number, timeoutMs: number) => Promise<boolean>
 }
 

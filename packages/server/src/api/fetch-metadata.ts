@@ -31,18 +31,12 @@ export async function fetchMetadata(context: ApiContext, bytes: Uint8Array): Pro
       ? { groupId, coordinator: group.coordinator, epoch: BigInt(group.epoch) }
       : { groupId, error: api.ConsumerGroupMetadata_Error.UNKNOWN_GROUP }
   })
-  const { host, port } = context.advertised()
-  const load = state.loadOf(context.serverId)
+  const brokers = (await context.brokers.list()).map(({ id, host, port }) => {
+    const load = state.loadOf(id)
+    return { id, host, port, partitionCount: load.partitions, leaderCount: load.leaders }
+  })
   const response = create(api.FetchMetadataResponseSchema, {
-    brokers: [
-      {
-        id: context.serverId,
-        host,
-        port,
-        partitionCount: load.partitions,
-        leaderCount: load.leaders,
-      },
-    ],
+    brokers,
     streamMetadata,
     groupMetadata,
   })

@@ -3,12 +3,11 @@ import { GrpcError, GrpcStatus } from '@liftbridge/grpc'
 import {
   checkDeleteStream,
   parseCreateStream,
-  planCreateStream,
   selectPartitions,
   type Rejection,
 } from '@liftbridge/metadata'
 import { api, fromBinary, type DescMessage, type MessageShape } from '@liftbridge/wire'
-import { SERVER_PARTITIONS_MAX, STREAM_PARTITIONS_MAX } from '../config/limits.ts'
+import { LIMITS } from '../cluster/controller.ts'
 import { LiftbridgeError } from '../errors.ts'
 import { masterKeyProblem } from '../partition/encryption.ts'
 import type { ApiContext } from './context.ts'
@@ -16,11 +15,6 @@ import type { ApiContext } from './context.ts'
 const EMPTY_RESPONSE = new Uint8Array(0)
 /** Opening a partition takes milliseconds; a CreateStream that waits longer answers all the same. */
 const SETTLE_MS = 5_000
-
-const LIMITS = {
-  maxPartitionsPerStream: STREAM_PARTITIONS_MAX,
-  maxPartitions: SERVER_PARTITIONS_MAX,
-}
 
 export async function createStream(context: ApiContext, bytes: Uint8Array): Promise<Uint8Array> {
   const request = decodeRequest(api.CreateStreamRequestSchema, bytes)
@@ -32,18 +26,11 @@ export async function createStream(context: ApiContext, bytes: Uint8Array): Prom
     const reason = masterKeyProblem(context.masterKey)
     if (reason !== undefined) throw new LiftbridgeError('encryption.precondition', { reason })
   }
-  const planned = planCreateStream(context.metadata.state, stream, {
-    servers: [{ id: context.serverId, alive: true }],
-    defaults: context.streamDefaults(),
-    limits: LIMITS,
-    nowNs: context.clock.wallNs(),
-  })
-  if (planned.kind === 'rejected') throw rejection(planned)
-  const outcome = await context.metadata.propose(planned.operation)
-  if (outcome.kind === 'rejected') throw rejection(outcome)
+  const answer = await context.controller.submit({ kind: 'create-stream', stream })
+  if (answer.kind === 'rejected') throw rejection(answer)
   // Whoever creates a stream may publish and subscribe at once [LB clients 2.0.13].
-  const { partitions } = planned.operation.stream
-  await Promise.all(partitions.map(({ id }) => context.settled(stream.name, id, SETTLE_MS)))
+  const ids = Array.from({ length: stream.partitions }, (_, id) => id)
+  await Promise.all(ids.map((id) => context.led(stream.name, id, SETTLE_MS)))
   return EMPTY_RESPONSE
 }
 
@@ -51,7 +38,7 @@ export async function deleteStream(context: ApiContext, bytes: Uint8Array): Prom
   const { name } = decodeRequest(api.DeleteStreamRequestSchema, bytes)
   const check = checkDeleteStream(name)
   if (check.kind === 'rejected') throw rejection(check)
-  const outcome = await context.metadata.propose({ kind: 'delete-stream', stream: name })
+  const outcome = await context.controller.submit({ kind: 'delete-stream', stream: name })
   if (outcome.kind === 'rejected') throw rejection(outcome)
   return EMPTY_RESPONSE
 }
@@ -59,7 +46,7 @@ export async function deleteStream(context: ApiContext, bytes: Uint8Array): Prom
 export async function pauseStream(context: ApiContext, bytes: Uint8Array): Promise<Uint8Array> {
   const request = decodeRequest(api.PauseStreamRequestSchema, bytes)
   const partitions = select(context, request.name, request.partitions)
-  const outcome = await context.metadata.propose({
+  const outcome = await context.controller.submit({
     kind: 'pause-stream',
     stream: request.name,
     partitions,
@@ -77,7 +64,7 @@ export async function setStreamReadonly(
 ): Promise<Uint8Array> {
   const request = decodeRequest(api.SetStreamReadonlyRequestSchema, bytes)
   const partitions = select(context, request.name, request.partitions)
-  const outcome = await context.metadata.propose({
+  const outcome = await context.controller.submit({
     kind: 'set-stream-readonly',
     stream: request.name,
     partitions,

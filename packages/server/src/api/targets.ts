@@ -85,7 +85,7 @@ export async function resume(
   if (!state) throw new LiftbridgeError('stream.unknown', { stream })
   const partitions = partitionsToResume(state, partition)
   if (partitions.length === 0) return
-  const outcome = await context.metadata.propose({
+  const outcome = await context.controller.submit({
     kind: 'resume-stream',
     stream,
     partitions,
@@ -94,7 +94,7 @@ export async function resume(
   if (outcome.kind === 'rejected') {
     throw new LiftbridgeError('resume.failed', { reason: outcome.text })
   }
-  await Promise.all(partitions.map((id) => context.settled(stream, id, RESUME_MS)))
+  await Promise.all(partitions.map((id) => context.led(stream, id, RESUME_MS)))
 }
 
 /** A resumed log opens in milliseconds; the caller's own deadline is usually shorter. */

@@ -76,3 +76,9 @@ export const ACKS_TOTAL_MAX_BYTES: number = 128 * 1024 * 1024
 
 /** Bytes of one write to a log: larger ones gain nothing and delay the acks behind them. */
 export const INGEST_BATCH_MAX_BYTES: number = 1024 * 1024
+
+/**
+ * Metadata operations of other servers that the metadata leader carries out at a time; a CreateStream
+ * with many partitions holds some 100 KiB while it waits for its commit.
+ */
+export const FORWARDED_MAX = 1_024

@@ -11,9 +11,10 @@ import {
   type OperationKind,
   type Outcome,
   type Rejection,
+  type ServerId,
   type StreamIdentity,
 } from '@liftbridge/metadata'
-import type { Consensus, MetadataLeadership } from './consensus.ts'
+import type { ClusterMember, Consensus, MetadataLeadership } from './consensus.ts'
 
 /** What became of a proposal: its effect, or why it was refused, in the client's words. */
 export type Proposed = Extract<Outcome, { kind: 'applied' }> | Rejection
@@ -27,6 +28,11 @@ export interface MetadataOptions {
 /** Called after each applied operation; must not throw, and must not wait. */
 export type AppliedListener = (outcome: Extract<Outcome, { kind: 'applied' }>) => void
 
+interface Waiter {
+  readonly index: LogIndex
+  readonly resolve: () => void
+}
+
 /**
  * The driver of the metadata: operations go through `propose` into the consensus, come back in
  * order, are applied, and listeners hear of them. Reads are synchronous and see what has been
@@ -37,6 +43,7 @@ export class Metadata {
   readonly #consensus: Consensus<Outcome>
   readonly #onInert: MetadataOptions['onInert']
   readonly #listeners: AppliedListener[] = []
+  #waiters: Waiter[] = []
   #deletedInReplay: StreamIdentity[] = []
   #replaying = true
 
@@ -94,6 +101,31 @@ export class Metadata {
     }
   }
 
+  /** Resolves when the entry at `index` has been applied here. */
+  whenApplied(index: LogIndex): Promise<void> {
+    if (this.#state.appliedIndex >= index) return Promise.resolve()
+    return new Promise((resolve) => this.#waiters.push({ index, resolve }))
+  }
+
+  /** The servers of the cluster, in the order of its configuration. */
+  get members(): readonly ClusterMember[] {
+    return this.#consensus.members
+  }
+
+  /** Milliseconds since that server was heard of; undefined where it is not known. */
+  silenceMs(server: ServerId): number | undefined {
+    return this.#consensus.silenceMs(server)
+  }
+
+  onLeadership(listener: (leadership: MetadataLeadership) => void): void {
+    this.#consensus.onLeadership(listener)
+  }
+
+  /** Lets another server lead the metadata, if one can. */
+  handOver(): Promise<void> {
+    return this.#consensus.handOver()
+  }
+
   /** Resolves when everything committed before the call has been applied here. */
   barrier(): Promise<void> {
     return this.#consensus.barrier()
@@ -112,6 +144,15 @@ export class Metadata {
     } else {
       for (const listener of this.#listeners) listener(outcome)
     }
+    this.#wakeWaiters()
     return outcome
+  }
+
+  #wakeWaiters(): void {
+    if (this.#waiters.length === 0) return
+    const { appliedIndex } = this.#state
+    const waiters = this.#waiters
+    this.#waiters = waiters.filter(({ index }) => index > appliedIndex)
+    for (const { index, resolve } of waiters) if (index <= appliedIndex) resolve()
   }
 }
