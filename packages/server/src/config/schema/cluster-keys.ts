@@ -18,14 +18,12 @@ export const clusterKeys = {
     min: 1,
     max: 1000,
     doc: 'Snapshots of the metadata to keep.',
-    notYet: 'documented',
   },
   'clustering.raft.snapshot.threshold': {
     type: 'integer',
     default: '8192',
     min: 0,
     doc: 'Operations after which the metadata is snapshotted. 0 stands for 8192.',
-    notYet: 'documented',
   },
   'clustering.raft.cache.size': {
     type: 'integer',
@@ -38,16 +36,14 @@ export const clusterKeys = {
   'clustering.raft.bootstrap.seed': {
     type: 'boolean',
     default: 'false',
-    doc: 'Start a new cluster with this server as its first member. Without effect once there is a cluster.',
+    doc: 'Start a new cluster with this server as its first member. Without effect once there is a cluster. A server with NATS embedded and no peers does so by itself.',
     flag: { names: ['--raft-bootstrap-seed'] },
-    notYet: 'documented',
   },
   'clustering.raft.bootstrap.peers': {
     type: 'list',
     default: '',
-    doc: 'Start a new cluster with the servers of these ids as its first members.',
+    doc: 'Start a new cluster with this server and those of these ids as its first members; give the same ids to all of them.',
     flag: { names: ['--raft-bootstrap-peers'], value: 'IDS' },
-    notYet: 'warns',
   },
   'clustering.raft.max.quorum.size': {
     type: 'integer',
@@ -55,7 +51,6 @@ export const clusterKeys = {
     min: 0,
     max: 1024,
     doc: 'The most servers that vote in the metadata Raft; further ones follow without a vote. 0 sets no limit.',
-    notYet: 'documented',
   },
   'clustering.replica.max.lag.time': {
     type: 'duration',
@@ -63,7 +58,6 @@ export const clusterKeys = {
     min: 1,
     max: 86_400_000,
     doc: 'A follower that has not caught up for so long leaves the in-sync replicas.',
-    notYet: 'documented',
   },
   'clustering.replica.max.leader.timeout': {
     type: 'duration',
@@ -71,7 +65,6 @@ export const clusterKeys = {
     min: 1,
     max: 86_400_000,
     doc: 'A follower that has not heard of its leader for so long reports it as failed.',
-    notYet: 'documented',
   },
   'clustering.replica.max.idle.wait': {
     type: 'duration',
@@ -79,7 +72,6 @@ export const clusterKeys = {
     min: 1,
     max: 86_400_000,
     doc: 'The longest pause between two fetches of a follower that has caught up.',
-    notYet: 'documented',
   },
   'clustering.replica.fetch.timeout': {
     type: 'duration',
@@ -87,7 +79,6 @@ export const clusterKeys = {
     min: 1,
     max: 86_400_000,
     doc: 'How long a follower waits for the answer to a fetch.',
-    notYet: 'documented',
   },
   'clustering.min.insync.replicas': {
     type: 'integer',

@@ -30,7 +30,6 @@ export const serverKeys = {
     max: 86_400_000,
     doc: 'How long what is known of the other servers may be served to clients before they are asked again.',
     reload: true,
-    notYet: 'documented',
   },
   'logging.level': {
     type: 'choice',
@@ -59,7 +58,6 @@ export const serverKeys = {
     default: 'false',
     doc: 'Write messages of Raft.',
     older: ['clustering.raft.logging', 'raft.logging'],
-    notYet: 'documented',
   },
   'logging.nats': {
     type: 'boolean',
