@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PartitionLeader, type LeaderInput, type SyncPolicy } from './leader.ts'
+import type { LeaderInput } from './leader-types.ts'
+import { PartitionLeader } from './leader.ts'
+import type { SyncPolicy } from './units.ts'
 
 const fresh = (syncPolicy: SyncPolicy, overrides: { minIsr?: number } = {}): PartitionLeader =>
   new PartitionLeader({
@@ -13,15 +15,20 @@ const fresh = (syncPolicy: SyncPolicy, overrides: { minIsr?: number } = {}): Par
     highWatermark: -1,
   })
 
+const due = (leader: PartitionLeader, input: LeaderInput) => {
+  const { highWatermark, ackLeaderThrough, ackAllThrough, syncNow } = leader.step(input)
+  return { highWatermark, ackLeaderThrough, ackAllThrough, syncNow }
+}
+
 test('with policy always nothing is acknowledged or visible before its sync', () => {
   const leader = fresh('always')
-  assert.deepEqual(leader.step({ kind: 'written', newestOffset: 9, firstAllOffset: 3 }), {
+  assert.deepEqual(due(leader, { kind: 'written', newestOffset: 9, firstAllOffset: 3 }), {
     highWatermark: -1,
     ackLeaderThrough: -1,
     ackAllThrough: -1,
     syncNow: true,
   })
-  assert.deepEqual(leader.step({ kind: 'synced', offset: 9 }), {
+  assert.deepEqual(due(leader, { kind: 'synced', offset: 9 }), {
     highWatermark: 9,
     ackLeaderThrough: 9,
     ackAllThrough: 9,
@@ -31,19 +38,19 @@ test('with policy always nothing is acknowledged or visible before its sync', ()
 
 test('with policy interval LEADER does not wait, ALL waits for its sync and hides what follows', () => {
   const leader = fresh('interval')
-  assert.deepEqual(leader.step({ kind: 'written', newestOffset: 4, firstAllOffset: -1 }), {
+  assert.deepEqual(due(leader, { kind: 'written', newestOffset: 4, firstAllOffset: -1 }), {
     highWatermark: 4,
     ackLeaderThrough: 4,
     ackAllThrough: -1,
     syncNow: false,
   })
-  assert.deepEqual(leader.step({ kind: 'written', newestOffset: 9, firstAllOffset: 7 }), {
+  assert.deepEqual(due(leader, { kind: 'written', newestOffset: 9, firstAllOffset: 7 }), {
     highWatermark: 6,
     ackLeaderThrough: 9,
     ackAllThrough: -1,
     syncNow: true,
   })
-  assert.deepEqual(leader.step({ kind: 'synced', offset: 9 }), {
+  assert.deepEqual(due(leader, { kind: 'synced', offset: 9 }), {
     highWatermark: 9,
     ackLeaderThrough: -1,
     ackAllThrough: 9,
@@ -53,7 +60,7 @@ test('with policy interval LEADER does not wait, ALL waits for its sync and hide
 
 test('with policy never nobody waits', () => {
   const leader = fresh('never')
-  assert.deepEqual(leader.step({ kind: 'written', newestOffset: 2, firstAllOffset: 0 }), {
+  assert.deepEqual(due(leader, { kind: 'written', newestOffset: 2, firstAllOffset: 0 }), {
     highWatermark: 2,
     ackLeaderThrough: 2,
     ackAllThrough: 2,

@@ -1,0 +1,45 @@
+/**
+ * May a replica that the metadata names as leader begin to lead? Asked once per leadership, before
+ * the log is told of the epoch.
+ */
+import type { LeaderEpoch, ServerId } from './units.ts'
+
+export type LeadershipQuestion = {
+  readonly serverId: ServerId
+  readonly replicas: readonly ServerId[]
+  readonly isr: readonly ServerId[]
+  readonly leaderEpoch: LeaderEpoch
+  /** Newest epoch that the log knows of, 0 or -1 when none. */
+  readonly latestEpoch: LeaderEpoch
+  /**
+   * True when this very process led this very epoch before and closed the log in order, as for a
+   * pause: nothing can be missing then.
+   */
+  readonly continues: boolean
+  /** As in `FollowerOptions.proven`, kept up to date by `PartitionFollower.proven`. */
+  readonly proven: boolean
+}
+
+/**
+ * `not-in-isr`: a leader outside of the ISR would commit what the ISR does not have [#354].
+ * `unproven`: records that this replica was counted for may be missing [R8, KIP-966].
+ * `epoch-in-use`: this epoch was led before, by a run whose unsynced tail may be lost, and replicas
+ * may hold that tail: lead in a new one only (propose this server as the leader again) [LB 7.A3].
+ * `stale-metadata`: the log already knows a newer leader; newer metadata will come.
+ */
+export type LeadershipDecision =
+  | 'lead'
+  | 'not-in-isr'
+  | 'unproven'
+  | 'epoch-in-use'
+  | 'stale-metadata'
+
+export function decideLeadership(question: LeadershipQuestion): LeadershipDecision {
+  const { serverId, isr, replicas, leaderEpoch, latestEpoch, continues, proven } = question
+  if (!isr.includes(serverId)) return 'not-in-isr'
+  if (latestEpoch > leaderEpoch) return 'stale-metadata'
+  // Nobody else can hold, or lack, anything.
+  if (replicas.length === 1) return 'lead'
+  if (!proven) return 'unproven'
+  return latestEpoch === leaderEpoch && !continues ? 'epoch-in-use' : 'lead'
+}
