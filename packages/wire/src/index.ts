@@ -108,3 +108,42 @@ export type {
   TimeoutNowRequest,
   TimeoutNowResponse,
 } from './raft/rpc.ts'
+export {
+  clusterMessageNames,
+  decodeClusterMessage,
+  encodeClusterMessage,
+} from './cluster/cluster-messages.ts'
+export type {
+  ClusterMessage,
+  ClusterMessageInit,
+  ClusterMessageName,
+} from './cluster/cluster-messages.ts'
+export {
+  decodeReplicationRequest,
+  encodeReplicationRequest,
+} from './cluster/replication-request.ts'
+export type { ReplicationRequest } from './cluster/replication-request.ts'
+export {
+  decodeReplicationResponse,
+  encodeReplicationResponse,
+  REPLICATION_HEADER_BYTES,
+  REPLICATION_HEADER_WITH_BOUNDS_BYTES,
+  replicationHeaderBytes,
+  writeReplicationHeader,
+} from './cluster/replication-response.ts'
+export type {
+  LogBounds,
+  RecordRange,
+  ReplicationResponse,
+  ReplicationResponseHeader,
+} from './cluster/replication-response.ts'
+export {
+  decodeLeaderEpochOffsetRequest,
+  decodeLeaderEpochOffsetResponse,
+  encodeLeaderEpochOffsetRequest,
+  encodeLeaderEpochOffsetResponse,
+} from './cluster/leader-epoch-offset.ts'
+export type {
+  LeaderEpochOffsetRequest,
+  LeaderEpochOffsetResponse,
+} from './cluster/leader-epoch-offset.ts'
