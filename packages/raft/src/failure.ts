@@ -8,7 +8,6 @@ export const FAILURE_TEXTS = {
   'transfer-in-progress': 'leadership transfer in progress',
   'transfer-timeout': 'leadership transfer timeout',
   'no-peer': 'cannot find peer',
-  'snapshot-restored': 'snapshot restored while committing log',
   stopped: 'raft is already shutdown',
   overloaded: 'timed out enqueuing operation',
   'bad-configuration': 'configuration would be invalid',

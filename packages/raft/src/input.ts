@@ -10,7 +10,7 @@ export type InputEvent =
   | { readonly kind: 'tick' }
   /**
    * A peer asks. `id` is the driver's: unique among the requests not yet answered. `from` is the
-   * sender's id of the header; '' when the header has none. An InstallSnapshot is handed in after
+   * sender's id of the header, or its address when there is none. An InstallSnapshot is handed in after
    * all its bytes are stored aside and checked. Each request is answered by one `Outgoing` of kind
    * 'response' or 'refusal' with that id, in this or a later output.
    */
@@ -40,7 +40,11 @@ export type InputEvent =
     }
   /** The persist of this sequence, and all before it, are durable. */
   | { readonly kind: 'persisted'; readonly sequence: number }
-  /** Bring commands into the log. Many at once cost one persist and one message per peer. */
+  /**
+   * Bring commands into the log. Many at once cost one persist and one message per peer. The core
+   * keeps `data`, as it keeps the entries of a request: they are memory of their own, not to be
+   * written again, and no view that keeps a larger buffer alive.
+   */
   | { readonly kind: 'propose'; readonly proposals: readonly Proposal[] }
   /** Append a barrier entry: answered when everything before it is applied, by this leader. */
   | { readonly kind: 'barrier'; readonly ticket: TicketId }

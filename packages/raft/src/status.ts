@@ -1,5 +1,8 @@
+import { isVoter } from './configuration.ts'
 import type { Configuration } from './configuration.ts'
+import type { Core } from './core.ts'
 import type { Role } from './output.ts'
+import type { Progress } from './progress.ts'
 import type { Index, Moment, ServerId } from './units.ts'
 
 /** A picture of a core for health pages and tests; nothing in it changes later. */
@@ -30,4 +33,26 @@ export interface PeerStatus {
   readonly lastContact: Moment
   /** Requests that failed in a row. */
   readonly failures: number
+}
+
+export function statusOf(core: Core, role: Role): RaftStatus {
+  const { log, memberships, role: state } = core
+  return {
+    role,
+    votedFor: core.hardState.votedFor,
+    firstIndex: log.firstIndex,
+    lastIndex: log.lastIndex,
+    durableIndex: core.durability.durableIndex,
+    commitIndex: core.commitIndex,
+    snapshotIndex: core.snapshot?.index ?? 0,
+    configuration: memberships.configuration,
+    configurationIndex: memberships.index,
+    lastContact: state.kind === 'follower' ? state.lastContact : undefined,
+    peers: state.kind === 'leader' ? [...state.peers.values()].map(peerStatus) : [],
+  }
+
+  function peerStatus({ id, mode, nextIndex, matchIndex, lastContact, failures }: Progress) {
+    const voter = isVoter(memberships.configuration, id)
+    return { id, voter, mode, nextIndex, matchIndex, lastContact, failures }
+  }
 }
