@@ -1,18 +1,4 @@
-export { BusError } from './bus.ts'
-export type {
-  Bus,
-  BusErrorCode,
-  Buses,
-  BusHandler,
-  BusMessage,
-  BusStatus,
-  BusSubscription,
-  SubscribeOptions,
-} from './bus.ts'
-export type { Clock, Random, Timer } from './clock.ts'
-export type { Config } from './config/config.ts'
-export { loadConfig } from './config/load.ts'
-export { API_SERVICE, apiMethods } from './api/methods.ts'
-export { LiftbridgeError } from './errors.ts'
-export { type LogFields, type Logger, type LogLevel, silentLogger } from './logging/logger.ts'
-export { type CoreOptions, ServerCore } from './server-core.ts'
+export { startCluster, type Cluster, type ClusterOptions } from './in-process/cluster.ts'
+export { configFrom, type Settings } from './config/from-settings.ts'
+export { startServer, type LiftbridgeServer, type ServerOptions } from './server.ts'
+export { silentLogger, type Logger } from './logging/logger.ts'

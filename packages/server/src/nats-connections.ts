@@ -60,8 +60,13 @@ async function openEmbedded(
   }
 }
 
-/** The connections of one server to a NATS in this process. */
-export function embeddedBuses(server: NatsServer, name: string): Buses {
+/** The connections of a server that shares a NATS in this process with others. */
+export function connectWithin(server: NatsServer, name: string): NatsConnections {
+  const buses = embeddedBuses(server, name)
+  return { buses, embeddedUrl: server.url, close: () => closeAll(buses) }
+}
+
+function embeddedBuses(server: NatsServer, name: string): Buses {
   const connect = (suffix: string, echo: boolean): Bus =>
     new EmbeddedBus(server, { name: `${name}.${suffix}`, echo })
   return {
@@ -76,21 +81,28 @@ async function closeAll(buses: Buses): Promise<void> {
   await Promise.all(Object.values(buses).map((bus) => bus.close()))
 }
 
+/**
+ * What a gRPC client publishes is forwarded to NATS for whoever else listens; no ack waits for it.
+ * With a millisecond to gather, a write carries hundreds of messages under load.
+ */
+const FORWARD_LINGER_MS = 1
+
 async function connectElsewhere(options: NatsOptions): Promise<NatsConnections> {
   const { config, name, signal } = options
   const tls = tlsOf(config)
-  const connect = (suffix: string, echo: boolean): Promise<Bus> =>
+  const connect = (suffix: string, echo: boolean, lingerMs = 0): Promise<Bus> =>
     connectNatsBus({
       servers: config.servers,
       name: `${name}.${suffix}`,
       echo,
+      lingerMs,
       login: loginOf(config),
       ...(tls ? { tls } : {}),
       onStatus: statusLog(options.logger, suffix, config.servers),
       signal,
     })
   const [streams, publishes, raft, replication] = await Promise.all([
-    connect('streams', false),
+    connect('streams', false, FORWARD_LINGER_MS),
     connect('publishes', true),
     connect('raft', true),
     connect('replication', true),

@@ -8,6 +8,7 @@
  */
 import { GrpcServer, HealthService, ServingStatus, type GrpcLimits } from '@liftbridge/grpc'
 import type { Disk } from '@liftbridge/log'
+import type { NatsServer } from '@liftbridge/nats'
 import { createNodeDisk } from './adapters/node-disk.ts'
 import { createSystemClock } from './adapters/system-clock.ts'
 import { createSystemRandom } from './adapters/system-random.ts'
@@ -19,11 +20,12 @@ import type { Config } from './config/config.ts'
 import { HANDSHAKE_MS, SHUTDOWN_DRAIN_MS } from './config/limits.ts'
 import { startupLines } from './config/startup-lines.ts'
 import { openDataDirectory, type DataDirectory } from './data-directory.ts'
+import type { KillSwitch } from './in-process/killable.ts'
 import { Port } from './listen/port.ts'
 import { readTls } from './listen/port-tls.ts'
 import { HealthPages, type ReadinessCheck } from './listen/readiness.ts'
 import type { Logger } from './logging/logger.ts'
-import { openNats, type NatsConnections } from './nats-connections.ts'
+import { connectWithin, openNats, type NatsConnections } from './nats-connections.ts'
 import { masterKeyProblem } from './partition/encryption.ts'
 import { readinessChecks } from './readiness-checks.ts'
 import { ServerCore } from './server-core.ts'
@@ -36,6 +38,10 @@ export type ServerOptions = {
   readonly masterKey?: Uint8Array | undefined
   /** Storage of the logs; the one of this machine when absent. */
   readonly disk?: Disk
+  /** A NATS in this process that several servers share; `config.nats` is not used then. */
+  readonly nats?: NatsServer
+  /** Lets `kill` cut the server off; without it a server can only be stopped. */
+  readonly killSwitch?: KillSwitch
 }
 
 /** A running server; made by `startServer`. */
@@ -53,6 +59,8 @@ export interface LiftbridgeServer {
   reload(config: Config): void
   /** Finishes what is in flight, makes it durable, and closes everything. Idempotent. */
   stop(): Promise<void>
+  /** Ends everything at once, as kill -9 would; only with a kill switch. For tests and demos. */
+  kill(): Promise<void>
 }
 
 /**
@@ -81,7 +89,7 @@ class Server implements LiftbridgeServer {
   #config: Config
   readonly #logger: Logger
   readonly #options: ServerOptions
-  readonly #clock: Clock = createSystemClock()
+  readonly #clock: Clock
   readonly #random: Random = createSystemRandom()
   readonly #disk: Disk
   readonly #health = new HealthService()
@@ -97,8 +105,12 @@ class Server implements LiftbridgeServer {
   constructor(options: ServerOptions) {
     this.#options = options
     this.#config = options.config
-    this.#logger = options.logger
-    this.#disk = options.disk ?? createNodeDisk()
+    const { killSwitch } = options
+    const clock = createSystemClock()
+    const disk = options.disk ?? createNodeDisk()
+    this.#clock = killSwitch?.clock(clock) ?? clock
+    this.#disk = killSwitch?.disk(disk) ?? disk
+    this.#logger = killSwitch?.logger(options.logger) ?? options.logger
     this.#address = options.config.bind
   }
 
@@ -158,6 +170,15 @@ class Server implements LiftbridgeServer {
     return this.#stopped
   }
 
+  async kill(): Promise<void> {
+    const { killSwitch } = this.#options
+    if (!killSwitch) throw new Error('this server was started without a kill switch')
+    this.#stopped ??= Promise.resolve()
+    await killSwitch.kill()
+    await this.#closers.get('port')?.()
+    await this.#closers.get('data directory')?.()
+  }
+
   async #stop(): Promise<void> {
     this.#health.setAll(ServingStatus.NOT_SERVING)
     this.#stopping.abort()
@@ -205,12 +226,17 @@ class Server implements LiftbridgeServer {
   }
 
   async #openNats(signal: AbortSignal): Promise<NatsConnections> {
-    const nats = await openNats({
-      config: this.#config.nats,
-      name: `LIFT.${this.#config.clustering.namespace}.${this.serverId}`,
-      logger: this.#logger,
-      signal: AbortSignal.any([signal, this.#stopping.signal]),
-    })
+    const name = `LIFT.${this.#config.clustering.namespace}.${this.serverId}`
+    const { nats: shared, killSwitch } = this.#options
+    const opened = shared
+      ? connectWithin(shared, name)
+      : await openNats({
+          config: this.#config.nats,
+          name,
+          logger: this.#logger,
+          signal: AbortSignal.any([signal, this.#stopping.signal]),
+        })
+    const nats = killSwitch ? { ...opened, buses: killSwitch.buses(opened.buses) } : opened
     this.#nats = nats
     this.#closers.set('nats', () => nats.close())
     return nats
