@@ -1,4 +1,5 @@
 export { endOfEpoch, latestEpoch, type EpochEnd, type EpochStart } from './epochs.ts'
+export { PartitionFollower, type FollowerPhase, type FollowerState } from './follower.ts'
 export type * from './follower-types.ts'
 export { PartitionLeader, type LeaderState } from './leader.ts'
 export type * from './leader-types.ts'
