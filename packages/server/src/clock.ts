@@ -6,6 +6,11 @@ export interface Clock {
   monotonicMs(): number
   /** Runs `callback` once after `ms`. The timer does not keep the process alive. */
   after(ms: number, callback: () => void): Timer
+  /**
+   * Runs `callback` at the end of this turn of the event loop, when what had already arrived has
+   * been taken in. Absent where nothing arrives in turns, as in simulation: do it at once then.
+   */
+  readonly soon?: (callback: () => void) => void
 }
 
 export interface Timer {

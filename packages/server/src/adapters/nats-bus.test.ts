@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createServer, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { NatsServer } from '@liftbridge/nats'
 import {
@@ -46,8 +47,49 @@ function suites(name: string, start: Start): void {
     connect: ({ echo, name: client = 'test' }) =>
       connectNatsBus({ servers: [`nats://127.0.0.1:${nats?.port}`], name: client, echo }),
   })
+  busSuite({
+    name: `${name}, with time to gather`,
+    connect: ({ echo, name: client = 'test' }) => {
+      const servers = [`nats://127.0.0.1:${nats?.port}`]
+      return connectNatsBus({ servers, name: client, echo, lingerMs: 2 })
+    },
+  })
   reconnecting(name, start)
 }
+
+test('a NATS that does not read fills no memory: publishing is refused beyond a bound', async () => {
+  const sockets: Socket[] = []
+  const deaf = createServer((socket) => {
+    sockets.push(socket)
+    socket.on('error', () => {})
+    socket.write(`INFO ${JSON.stringify({ server_id: 'deaf', version: '2.9.10', proto: 1 })}\r\n`)
+    socket.on('data', (read) => {
+      if (read.includes('PING')) socket.write('PONG\r\n')
+      if (read.includes('PUB')) socket.pause()
+    })
+  })
+  await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve))
+  const address = deaf.address()
+  const port = typeof address === 'object' ? address?.port : undefined
+  const bus = await connectNatsBus({
+    servers: [`nats://127.0.0.1:${port}`],
+    name: 'to the deaf',
+    echo: false,
+  })
+  const payload = Buffer.alloc(512 * 1024)
+  let taken = 0
+  const publishAll = (): void => {
+    for (let i = 0; i < 1000; i++) {
+      bus.publish('big', payload)
+      taken++
+    }
+  }
+  assert.throws(publishAll, { name: 'BusError', message: 'nats: outbound buffer limit exceeded' })
+  assert.ok(taken * payload.length < 40 * 1024 * 1024, `${taken} were taken`)
+  for (const socket of sockets) socket.destroy()
+  deaf.close()
+  await bus.close()
+})
 
 interface Watched {
   readonly bus: Bus

@@ -34,6 +34,12 @@ export interface NatsBusOptions {
   readonly reconnectWaitMs?: number
   /** For one attempt to connect, milliseconds. */
   readonly connectTimeoutMs?: number
+  /**
+   * How long published messages may wait for more to share a write, milliseconds; by default until
+   * the end of the running code. For messages that nobody waits for: `flush`, `subscribe`,
+   * `request` and `close` still send at once what was published before them.
+   */
+  readonly lingerMs?: number
   /** Told about every failed attempt, from before the first connection on. */
   readonly onStatus?: (status: BusStatus) => void
   /** Ends waiting for the first connection. */
@@ -57,7 +63,7 @@ export async function connectNatsBus(options: NatsBusOptions): Promise<Bus> {
     try {
       const connection = await connect(connectionOptions(options, addresses, used))
       if (isAborted(signal)) await connection.close()
-      else return new NatsBus(connection, redact, onStatus)
+      else return new NatsBus(connection, { redact, onStatus, lingerMs: options.lingerMs })
     } catch (error) {
       onStatus({ kind: 'disconnected', reason: redact(asBusError(error).message) })
       await pause(waitMs, signal)
@@ -75,12 +81,14 @@ export async function connectNatsBus(options: NatsBusOptions): Promise<Bus> {
  * have arrived or not: delivery is at most once.
  *
  * Publishing goes around the library's own `publish`: frames are gathered in one chunk per turn of
- * the event loop, which costs 0.2 to 0.3 µs of CPU for 128 bytes instead of 1.0 to 1.5.
+ * the event loop, which costs 0.2 to 0.3 µs of CPU for 128 bytes instead of 1.0 to 1.5. With
+ * `lingerMs` even more share a write, which saves as much again here and in nats-server.
  */
 class NatsBus implements Bus {
   readonly #connection: NatsConnection
   readonly #client: NatsInternals
   readonly #redact: (text: string) => string
+  readonly #lingerMs: number
   readonly #listeners = new Set<(status: BusStatus) => void>()
   readonly #frames: FrameBatch
   /** Where the gathered frames belong. */
@@ -92,15 +100,19 @@ class NatsBus implements Bus {
 
   constructor(
     connection: NatsConnection,
-    redact: (text: string) => string,
-    onStatus: (status: BusStatus) => void,
+    options: {
+      readonly redact: (text: string) => string
+      readonly onStatus: (status: BusStatus) => void
+      readonly lingerMs: number | undefined
+    },
   ) {
     this.#connection = connection
     this.#client = internalsOf(connection)
-    this.#redact = redact
+    this.#redact = options.redact
+    this.#lingerMs = options.lingerMs ?? 0
     this.#target = this.#client.transport
     this.#frames = new FrameBatch((bytes) => this.#write(bytes))
-    this.#listeners.add(onStatus)
+    this.#listeners.add(options.onStatus)
     this.#report({ kind: 'connected', server: connection.getServer() })
     void this.#followStatus()
   }
@@ -127,6 +139,10 @@ class NatsBus implements Bus {
   publish(subject: string, payload: Uint8Array, reply = ''): void {
     this.#requireConnection()
     this.#requireSize(payload)
+    // A NATS that does not read must not fill the memory [reliability B1].
+    if (this.pendingBytes > PENDING_MAX_BYTES) {
+      throw new BusError('other', 'nats: outbound buffer limit exceeded')
+    }
     const transport = this.#client.transport
     if (transport !== this.#target) {
       this.#frames.discard()
@@ -135,10 +151,8 @@ class NatsBus implements Bus {
     this.#frames.add(subject, payload, reply)
     if (this.#scheduled) return
     this.#scheduled = true
-    queueMicrotask(() => {
-      this.#scheduled = false
-      this.#flushFrames()
-    })
+    if (this.#lingerMs > 0) setTimeout(this.#flushScheduled, this.#lingerMs)
+    else queueMicrotask(this.#flushScheduled)
   }
 
   /** An external NATS does not tell. */
@@ -231,6 +245,11 @@ class NatsBus implements Bus {
     throw new BusError('too-large', `${payload.length} bytes are over the limit of ${max} of NATS`)
   }
 
+  readonly #flushScheduled = (): void => {
+    this.#scheduled = false
+    this.#flushFrames()
+  }
+
   #flushFrames(): void {
     if (this.#frames.bytes === 0) return
     if (this.#client.transport !== this.#target || !this.connected) return this.#frames.discard()
@@ -289,6 +308,8 @@ class NatsBus implements Bus {
 }
 
 const DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024
+/** Bytes that wait for NATS to read; publishes beyond them are refused. */
+const PENDING_MAX_BYTES = 32 * 1024 * 1024
 /** Enough to keep the socket busy while a producer wakes up. */
 const LOW_WATER_BYTES = 256 * 1024
 const DRAIN_MAX_MS = 2000

@@ -35,6 +35,10 @@ class SystemClock implements Clock {
     const handle = startTimer(ms, callback)
     return { cancel: handle }
   }
+
+  soon(callback: () => void): void {
+    setImmediate(callback)
+  }
 }
 
 /** `setTimeout` fires at once for anything longer than this, so longer waits are chained. */

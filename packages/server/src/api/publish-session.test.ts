@@ -1,13 +1,14 @@
 /** What a PublishAsync call must not do to others, and how it finds its partitions. */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { encodeFrame, messagesOf, Metadata as CallMetadata } from '@liftbridge/grpc'
+import { encodeFrames, Metadata as CallMetadata } from '@liftbridge/grpc'
 import type { MessageChunk, ResponseStream, ServerCall } from '@liftbridge/grpc'
 import { NatsServer } from '@liftbridge/nats'
 import { api, ClusterSubjects, create, fromBinary, toBinary } from '@liftbridge/wire'
 import { EmbeddedBus } from '../adapters/embedded-bus.ts'
 import { createSystemClock } from '../adapters/system-clock.ts'
 import { createSystemRandom } from '../adapters/system-random.ts'
+import type { Clock } from '../clock.ts'
 import { silentLogger } from '../logging/logger.ts'
 import { NatsAcks } from '../partition/nats-acks.ts'
 import { openPartition, type OpenPartition } from '../partition/partition-fixture.suite.ts'
@@ -23,6 +24,9 @@ class Fixture {
   readonly router: SubjectRouter
   readonly opened: OpenPartition
   running: Partition | undefined
+  /** The turn of the event loop ends when a test says so. */
+  readonly #turnEnds: (() => void)[] = []
+  readonly streams: EmbeddedBus
   readonly stream = {
     name: 'orders',
     subject: 'orders',
@@ -38,12 +42,13 @@ class Fixture {
     t.after(() => Promise.all([streams.close(), publishes.close()]))
     const natsAcks = new NatsAcks({ bus: publishes, namespace: 'lift', logger: silentLogger })
     this.opened = opened
+    this.streams = streams
     this.running = opened.partition
     this.router = new SubjectRouter({ streams, publishes, natsAcks })
     const state = { streams: new Map([['orders', this.stream]]), appliedIndex: 1 }
     const context = {
       serverId: 'here',
-      clock: createSystemClock(),
+      clock: this.#clock(),
       random: createSystemRandom(),
       logger: silentLogger,
       metadata: { state },
@@ -55,6 +60,20 @@ class Fixture {
       stopping: new AbortController().signal,
     }
     this.context = context as unknown as ApiContext
+  }
+
+  endTurn(): void {
+    for (const callback of this.#turnEnds.splice(0)) callback()
+  }
+
+  #clock(): Clock {
+    const clock = createSystemClock()
+    return {
+      wallNs: () => clock.wallNs(),
+      monotonicMs: () => clock.monotonicMs(),
+      after: (ms, callback) => clock.after(ms, callback),
+      soon: (callback) => this.#turnEnds.push(callback),
+    }
   }
 }
 
@@ -93,20 +112,27 @@ class Call {
     this.ended = new PublishSession(context, call as unknown as ServerCall, responses).run(requests)
   }
 
-  async send(correlationId: string, ackPolicy: api.AckPolicy = 0): Promise<void> {
-    while (!this.#give) await new Promise((resolve) => setImmediate(resolve))
-    const request = create(api.PublishRequestSchema, {
-      stream: 'orders',
-      correlationId,
-      ackPolicy,
-      expectedOffset: -1n,
-    })
-    const bytes = encodeFrame(toBinary(api.PublishRequestSchema, request))
+  /** Hands over the messages in one chunk. */
+  async send(...correlationIds: readonly string[]): Promise<void> {
+    await this.asked()
+    const messages = correlationIds.map((correlationId) =>
+      toBinary(
+        api.PublishRequestSchema,
+        create(api.PublishRequestSchema, { stream: 'orders', correlationId, expectedOffset: -1n }),
+      ),
+    )
+    const bytes = encodeFrames(messages)
+    const ends: number[] = []
+    for (const message of messages) ends.push((ends.at(-1) ?? 0) + 5 + message.length)
+    const starts = ends.map((end, index) => end - (messages[index]?.length ?? 0))
     const give = this.#give
     this.#give = undefined
-    const value = { bytes, starts: [5], ends: [bytes.length], count: 1 } as unknown as MessageChunk
-    assert.equal([...messagesOf(value)].length, 1)
-    give({ done: false, value })
+    give?.({ done: false, value: { bytes, starts, ends, count: messages.length } })
+  }
+
+  /** Resolves when the session wants the next chunk: it is done with the one before. */
+  async asked(): Promise<void> {
+    while (!this.#give) await new Promise((resolve) => setImmediate(resolve))
   }
 
   async answered(count: number): Promise<void> {
@@ -118,8 +144,8 @@ class Call {
   /** The client takes the call back. */
   async cancel(): Promise<void> {
     this.#abort.abort()
-    while (!this.#give) await new Promise((resolve) => setImmediate(resolve))
-    this.#give({ done: true, value: undefined })
+    await this.asked()
+    this.#give?.({ done: true, value: undefined })
     await this.ended
   }
 }
@@ -171,5 +197,59 @@ test('what still runs of a deleted stream takes nothing for the stream that was 
   await call.answered(1)
   assert.notEqual(call.answers[0]?.asyncError, undefined)
   assert.equal(opened.log.newestOffset, -1)
+  await call.cancel()
+})
+
+test('what one turn brings is written together; a lone message is not held', async (t) => {
+  const opened = await openPartition(t, { batch: { maxMessages: 100, maxTimeMs: 0 } })
+  const fixture = new Fixture(t, opened)
+  t.after(fixture.router.listen(opened.partition))
+  const call = new Call(fixture.context)
+  await call.send('alone')
+  await call.answered(1)
+  assert.equal(opened.disk.writes.length, 1)
+  for (const chunk of ['a', 'b', 'c']) {
+    await call.send(...Array.from({ length: 10 }, (_, index) => `${chunk}${index}`))
+  }
+  await call.asked()
+  assert.equal(opened.log.newestOffset, 0)
+  fixture.endTurn()
+  await call.answered(31)
+  assert.equal(opened.disk.writes.length, 2)
+  assert.equal(opened.log.newestOffset, 30)
+  await call.cancel()
+})
+
+test('messages of a call that ends before the turn does are written', async (t) => {
+  const opened = await openPartition(t)
+  const fixture = new Fixture(t, opened)
+  t.after(fixture.router.listen(opened.partition))
+  const call = new Call(fixture.context)
+  await call.send(...Array.from({ length: 10 }, (_, index) => `last ${index}`))
+  await call.cancel()
+  fixture.endTurn()
+  await opened.partition.stop()
+  assert.equal(opened.log.newestOffset, 9)
+})
+
+test('a publisher is not read while NATS does not take what is forwarded', async (t) => {
+  const opened = await openPartition(t)
+  const fixture = new Fixture(t, opened)
+  t.after(fixture.router.listen(opened.partition))
+  let pendingBytes = 1 << 30
+  t.mock.getter(fixture.streams, 'pendingBytes', () => pendingBytes)
+  const relieved = Promise.withResolvers<void>()
+  const drained = t.mock.method(fixture.streams, 'drained', () => relieved.promise)
+  const call = new Call(fixture.context)
+  await call.send('one')
+  await call.answered(1)
+  const second = call.send('two')
+  while (drained.mock.callCount() === 0) await new Promise((resolve) => setImmediate(resolve))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(call.answers.length, 1)
+  pendingBytes = 0
+  relieved.resolve()
+  await second
+  await call.answered(2)
   await call.cancel()
 })

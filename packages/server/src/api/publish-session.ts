@@ -29,6 +29,9 @@ import {
   type Target,
 } from './targets.ts'
 
+/** With no more messages in flight than these a client waits for each: it is answered at once. */
+const KICK_AT_ONCE_MAX = 4
+
 export class PublishSession implements AckSink {
   readonly #context: ApiContext
   readonly #responses: ResponseStream
@@ -50,6 +53,8 @@ export class PublishSession implements AckSink {
    * ack can be lost, so nothing may wait for it for good.
    */
   #inFlightRemote = 0
+  /** The writes of what was taken will be started at the end of this turn. */
+  #kickQueued = false
   #wake: (() => void) | undefined
   #wakeReader: (() => void) | undefined
 
@@ -106,7 +111,7 @@ export class PublishSession implements AckSink {
       }
     } finally {
       // What came before a request that ends the call is written all the same.
-      this.#context.router.kick()
+      this.#kick()
     }
     await this.#pace()
   }
@@ -236,8 +241,28 @@ export class PublishSession implements AckSink {
     this.flush()
   }
 
+  /**
+   * One read of the socket brings many DATA frames, each with its own chunk of a few messages, when
+   * a client has a window to fill. They are written together at the end of the turn: the price of a
+   * write, and of the ack that follows, is mostly that of the call. A lone message is not held.
+   */
+  #kick(): void {
+    const { clock, router } = this.#context
+    if (this.#kickQueued) return
+    if (this.#inFlight <= KICK_AT_ONCE_MAX || clock.soon === undefined) {
+      router.kick()
+      return
+    }
+    this.#kickQueued = true
+    clock.soon(() => {
+      this.#kickQueued = false
+      router.kick()
+    })
+  }
+
   async #pace(): Promise<void> {
     await this.#answers.drained()
+    if (this.#context.router.congested) await this.#context.router.drained()
     for (const partition of this.#partitions) {
       if (partition.congested) await partition.drained()
     }

@@ -57,6 +57,8 @@ export type RouterOptions = {
 const NO_FIELDS = new Uint8Array(0)
 /** Largest number of remembered routes. */
 const ROUTES_MAX = 4_096
+/** Forwarded bytes that wait for NATS to read them before publishers are held. */
+const FORWARD_CONGESTED_BYTES = 8 * 1_024 * 1_024
 /** Envelopes for forwarding are written back to back into slabs of this size. */
 const SLAB_BYTES = 256 * 1_024
 
@@ -137,6 +139,19 @@ export class SubjectRouter {
       listener.accept(publish, route.arrival, answers ? sink : undefined)
       this.#dirty.add(listener)
     }
+  }
+
+  /**
+   * True when NATS takes forwarded messages slower than they come; a publisher that can wait should
+   * await `drained`.
+   */
+  get congested(): boolean {
+    return this.#options.streams.pendingBytes > FORWARD_CONGESTED_BYTES
+  }
+
+  /** Resolves when NATS has taken enough of what was forwarded, or is lost. */
+  drained(): Promise<void> {
+    return this.#options.streams.drained()
   }
 
   /** Publishes through NATS alone; answers come to `ackInbox`. Throws BusError. */
