@@ -36,6 +36,14 @@ const OTHER_FIELDS_MAX_BYTES = 320
 
 let writersMade = 0
 
+export type PublisherOptions = {
+  readonly window: number
+  readonly counts: LoadCounts
+  /** Taken in turn; a mix of all when absent. */
+  readonly policies?: readonly AckPolicy[]
+  readonly onAck?: () => void
+}
+
 /** One PublishAsync call: sends batches within a window until it is stopped or the server dies. */
 export class Publisher {
   readonly #call: RawCall
@@ -47,16 +55,16 @@ export class Publisher {
   /** The fields `stream` and `partition`, which every message of this writer has. */
   readonly #address: Buffer
   readonly #messageMaxBytes: number
+  readonly #policies: readonly AckPolicy[]
+  readonly #onAck: (() => void) | undefined
   #outstanding = 0
   #stopped = false
   #fault: Error | undefined
   #wake: (() => void) | undefined
 
-  constructor(
-    connection: RawConnection,
-    target: Target,
-    options: { readonly window: number; readonly counts: LoadCounts },
-  ) {
+  constructor(connection: RawConnection, target: Target, options: PublisherOptions) {
+    this.#policies = options.policies ?? POLICIES
+    this.#onAck = options.onAck
     this.#call = connection.call('PublishAsync')
     this.#address = Buffer.concat([bytesField(3, target.stream), varintField(4, target.partition)])
     this.#messageMaxBytes = this.#address.length + OTHER_FIELDS_MAX_BYTES
@@ -130,7 +138,7 @@ export class Publisher {
   /** One length-prefixed PublishRequest. Load shares the machine with the server: no allocation here. */
   #encode(bytes: Buffer, start: number): number {
     const id = { writer: this.#writer.id, sequence: this.#writer.invoke() }
-    const ackPolicy = POLICIES[id.sequence % POLICIES.length] ?? 'LEADER'
+    const ackPolicy = this.#policyOf(id.sequence)
     if (ackPolicy !== 'NONE') this.#outstanding++
     const key = keyText(id)
     const correlationId = String(id.sequence)
@@ -163,16 +171,21 @@ export class Publisher {
       }
     }
     if (sequence < 0) throw new Error('a response without a correlation id')
-    const policy = POLICIES[sequence % POLICIES.length] ?? 'LEADER'
+    const policy = this.#policyOf(sequence)
     if (policy !== 'NONE') this.#outstanding--
     if (error === undefined) {
       this.#writer.ok(sequence, offset)
       this.#counts.acked[policy]++
+      this.#onAck?.()
       return
     }
     if (DEFINITE_ERRORS.has(error.code)) this.#writer.failed(sequence)
     const text = `${error.code} ${error.message}`
     this.#counts.failed.set(text, (this.#counts.failed.get(text) ?? 0) + 1)
+  }
+
+  #policyOf(sequence: number): AckPolicy {
+    return this.#policies[sequence % this.#policies.length] ?? 'LEADER'
   }
 
   #ackOffset(bytes: Buffer): number {

@@ -53,8 +53,19 @@ export function encodePublish(fields: PublishFields): Buffer {
   ])
 }
 
-export function encodeCreateStream(name: string, subject: string, partitions: number): Buffer {
-  return Buffer.concat([bytesField(1, subject), bytesField(2, name), varintField(5, partitions)])
+export function encodeCreateStream(
+  name: string,
+  subject: string,
+  partitions: number,
+  replicas: { readonly factor: number; readonly minIsr: number } = { factor: 0, minIsr: 0 },
+): Buffer {
+  return Buffer.concat([
+    bytesField(1, subject),
+    bytesField(2, name),
+    varintField(4, replicas.factor),
+    varintField(5, partitions),
+    bytesField(16, varintField(1, replicas.minIsr)),
+  ])
 }
 
 export type SubscribeFields = {
@@ -63,6 +74,8 @@ export type SubscribeFields = {
   /** 0 NEW_ONLY, 1 OFFSET, 2 EARLIEST, 3 LATEST. */
   readonly startPosition: number
   readonly startOffset?: number
+  /** Read from a follower in the ISR. */
+  readonly readIsrReplica?: boolean
   /** 0 on cancel, 2 STOP_LATEST. */
   readonly stopPosition?: number
 }
@@ -73,6 +86,7 @@ export function encodeSubscribe(fields: SubscribeFields): Buffer {
     varintField(2, fields.partition),
     varintField(3, fields.startPosition),
     varintField(4, fields.startOffset ?? 0),
+    varintField(6, fields.readIsrReplica === true ? 1 : 0),
     varintField(8, fields.stopPosition ?? 0),
   ])
 }

@@ -12,13 +12,17 @@ const RESOURCE_EXHAUSTED = 8
 export type ReadResult = { readonly messages: number; readonly anomalies: readonly Anomaly[] }
 
 /** Reads all targets one after the other; rejects when a subscription ends in any other way than at its stop. */
-export async function readBack(address: string, targets: readonly Target[]): Promise<ReadResult> {
+export async function readBack(
+  address: string,
+  targets: readonly Target[],
+  from: 'leader' | 'replica' = 'leader',
+): Promise<ReadResult> {
   const connection = await RawConnection.open(address)
   try {
     const anomalies: Anomaly[] = []
     let messages = 0
     for (const target of targets) {
-      await readPartition(connection, target)
+      await readPartition(connection, target, from)
       anomalies.push(...target.history.endRead())
       messages += target.history.length
     }
@@ -28,7 +32,11 @@ export async function readBack(address: string, targets: readonly Target[]): Pro
   }
 }
 
-async function readPartition(connection: RawConnection, target: Target): Promise<void> {
+async function readPartition(
+  connection: RawConnection,
+  target: Target,
+  from: 'leader' | 'replica',
+): Promise<void> {
   const call = connection.call('Subscribe')
   const message = new MessageReader()
   let handshake = false
@@ -48,7 +56,8 @@ async function readPartition(connection: RawConnection, target: Target): Promise
   )
   const { stream, partition } = target
   const position = { startPosition: EARLIEST, stopPosition: STOP_LATEST }
-  call.end(prefixed(encodeSubscribe({ stream, partition, ...position })))
+  const readIsrReplica = from === 'replica'
+  call.end(prefixed(encodeSubscribe({ stream, partition, readIsrReplica, ...position })))
   const { code, message: text } = await call.ended
   if (fault !== undefined) throw fault
   const empty = text === 'Stream is empty' && target.history.length === 0

@@ -13,6 +13,8 @@ export type ServerOptions = {
   readonly dataDir?: string
   /** Settings by their dotted key, written to the YAML file. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>
+  /** Ids of the first members of a cluster, its own among them; alone it is the seed of its own. */
+  readonly peers?: readonly string[]
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   /** Flags of node itself, for a profile: `--cpu-prof`. */
@@ -96,7 +98,7 @@ export class ServerProcess {
         this.#writeConfiguration(),
         '--data-dir',
         this.dataDir,
-        '--raft-bootstrap-seed',
+        ...this.#bootstrap(),
         ...(this.#options.args ?? []),
       ],
       ...(this.#options.env === undefined ? {} : { env: this.#options.env }),
@@ -150,6 +152,12 @@ export class ServerProcess {
   #running(): Child {
     if (this.#child === undefined) throw new Error('the server was not started')
     return this.#child
+  }
+
+  #bootstrap(): string[] {
+    const { peers } = this.#options
+    if (peers === undefined) return ['--raft-bootstrap-seed']
+    return ['--raft-bootstrap-peers', peers.join(',')]
   }
 
   #writeConfiguration(): string {
