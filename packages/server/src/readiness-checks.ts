@@ -15,6 +15,8 @@ export type CheckedParts = {
   readonly buses: Buses | undefined
   readonly reconciler: Reconciler | undefined
   readonly partitions: Partitions | undefined
+  /** Whether a server has been heard of lately; only the metadata leader can tell. */
+  readonly isAlive: (server: string) => boolean
   /** The API answers. */
   readonly serving: boolean
   readonly stopping: boolean
@@ -26,7 +28,7 @@ export function readinessChecks(parts: CheckedParts): readonly ReadinessCheck[] 
     natsCheck(parts.buses),
     // One bad partition does not make the others unavailable: it is told, and the server stays in
     // the balancers.
-    { name: 'partitions', ok: true, detail: notRunning(parts.reconciler) },
+    { name: 'partitions', ok: true, detail: partitionsDetail(parts) },
     // Told for the operator; what is not damaged is served.
     { name: 'storage', ok: true, detail: damageReport(parts.partitions?.all() ?? []) },
     {
@@ -38,9 +40,31 @@ export function readinessChecks(parts: CheckedParts): readonly ReadinessCheck[] 
 }
 
 function metadataCheck(metadata: Metadata | undefined): ReadinessCheck {
-  if (!metadata) return { name: 'metadata', ok: false, detail: 'not read yet' }
-  const detail = metadata.failure ?? ''
-  return { name: 'metadata', ok: detail === '', detail }
+  const name = 'metadata'
+  if (!metadata) return { name, ok: false, detail: 'not read yet' }
+  if (metadata.failure !== undefined) return { name, ok: false, detail: metadata.failure }
+  const { leadership, members } = metadata
+  switch (leadership.kind) {
+    case 'here':
+      return { name, ok: true, detail: 'this server leads the metadata' }
+    case 'elsewhere':
+      return { name, ok: true, detail: `${leadership.leader} leads it` }
+    case 'unknown':
+      return { name, ok: false, detail: withoutLeader(members) }
+    default:
+      return leadership satisfies never
+  }
+}
+
+function withoutLeader(members: Metadata['members']): string {
+  if (members.length === 0) {
+    return (
+      'this server belongs to no cluster yet: start one server with --raft-bootstrap-seed, or ' +
+      'all of the first ones with --raft-bootstrap-peers; the others are taken in by themselves'
+    )
+  }
+  const voters = members.filter(({ voter }) => voter).map(({ id }) => id)
+  return `no leader: most of the voters ${voters.join(', ')} must be up and reach each other`
 }
 
 function natsCheck(buses: Buses | undefined): ReadinessCheck {
@@ -48,11 +72,22 @@ function natsCheck(buses: Buses | undefined): ReadinessCheck {
   return { name: 'nats', ok, detail: ok ? '' : 'not connected; see nats.servers and the log' }
 }
 
-function notRunning(reconciler: Reconciler | undefined): string {
-  const problems = reconciler?.problems() ?? []
+function partitionsDetail({ reconciler, metadata, isAlive }: CheckedParts): string {
+  const problems = (reconciler?.problems() ?? []).map(
+    ({ stream, partition, reason }) => `${stream}/${partition}: ${reason}`,
+  )
+  const orphans: string[] = []
+  for (const { name, partitions } of metadata?.state.streams.values() ?? []) {
+    for (const { id, leader, paused } of partitions) {
+      if (!paused && !isAlive(leader)) orphans.push(`${name}/${id} (${leader})`)
+    }
+  }
+  return [listed(problems, 'not running'), listed(orphans, 'without a living leader')]
+    .filter((text) => text !== '')
+    .join('; ')
+}
+
+function listed(problems: readonly string[], what: string): string {
   if (problems.length === 0) return ''
-  const listed = problems
-    .slice(0, LISTED_MAX)
-    .map(({ stream, partition, reason }) => `${stream}/${partition}: ${reason}`)
-  return `${problems.length} not running: ${listed.join('; ')}`
+  return `${problems.length} ${what}: ${problems.slice(0, LISTED_MAX).join('; ')}`
 }

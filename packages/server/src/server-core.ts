@@ -11,6 +11,7 @@ import type { Buses } from './bus.ts'
 import type { Clock, Random } from './clock.ts'
 import { Brokers } from './cluster/brokers.ts'
 import { Controller } from './cluster/controller.ts'
+import { handOver } from './cluster/hand-over.ts'
 import { untilLed } from './cluster/partition-status.ts'
 import { untilDone } from './cluster/until-done.ts'
 import type { HostPort } from './config/addresses.ts'
@@ -61,6 +62,7 @@ export class ServerCore {
   readonly #closers = new Map<Part, () => Promise<void> | void>()
   #context: ApiContext | undefined
   #metadata: Metadata | undefined
+  #controller: Controller | undefined
   #partitions: Partitions | undefined
   #reconciler: Reconciler | undefined
   #stopped: Promise<void> | undefined
@@ -107,6 +109,7 @@ export class ServerCore {
       buses: this.#options.buses,
       reconciler: this.#reconciler,
       partitions: this.#partitions,
+      isAlive: (server) => this.#controller?.isAlive(server) ?? true,
       serving: this.#context !== undefined,
       stopping: this.#stopping.signal.aborted,
     })
@@ -114,6 +117,7 @@ export class ServerCore {
 
   async #stop(): Promise<void> {
     this.beginStop()
+    await this.#handOver()
     for (const part of STOP_ORDER) {
       try {
         await this.#closers.get(part)?.()
@@ -122,6 +126,14 @@ export class ServerCore {
         this.#logger.error(`stopping: ${part} failed`, { error })
       }
     }
+  }
+
+  async #handOver(): Promise<void> {
+    const metadata = this.#metadata
+    const controller = this.#controller
+    if (!metadata || !controller) return
+    const { serverId, clock } = this.#options
+    await handOver({ metadata, controller, serverId, clock, logger: this.#logger })
   }
 
   async #openMetadata(): Promise<{
@@ -166,6 +178,7 @@ export class ServerCore {
       members: () => metadata.members,
       cacheMaxAgeMs: () => this.#config.metadataCacheMaxAgeMs,
     })
+    this.#controller = controller
     controller.start()
     brokers.start()
     this.#closers.set('cluster', () => {

@@ -267,6 +267,7 @@ class Server implements LiftbridgeServer {
       buses: this.#nats?.buses,
       reconciler: undefined,
       partitions: undefined,
+      isAlive: () => true,
       serving: false,
       stopping: this.#stopping.signal.aborted,
     })
