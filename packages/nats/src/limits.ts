@@ -11,6 +11,8 @@ export interface NatsLimits {
   readonly maxConnections: number
   /** Subscriptions of one connection: each costs some 500 bytes that only its owner frees. */
   readonly maxSubscriptions: number
+  /** Tokens of a subscribed subject; 0 is no limit, a subject is bounded by its control line. */
+  readonly maxSubscriptionTokens: number
   /**
    * Bytes waiting for one connection before it is cut as a slow consumer. 64 MiB as in nats-server:
    * a subscriber that survives a burst there survives it here.
@@ -47,6 +49,7 @@ export const DEFAULT_LIMITS: NatsLimits = {
   maxControlLineBytes: 4096,
   maxConnections: 65_536,
   maxSubscriptions: 100_000,
+  maxSubscriptionTokens: 0,
   maxPendingBytes: 64 * 1024 * 1024,
   maxTotalPendingBytes: 256 * 1024 * 1024,
   congestedBytes: 1024 * 1024,

@@ -1,16 +1,21 @@
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { randomBytes } from 'node:crypto'
-import { ClientConnection } from './clients/client-connection.ts'
-import { ErrorText, NatsServerError } from './errors.ts'
+import { Authenticator, type NatsAuth } from './auth/authenticator.ts'
+import { ClientListener, type LameDuckPace, type ListenerEvent } from './clients/client-listener.ts'
 import {
   DeliveryBudget,
   InProcessConnection,
   type InProcessOptions,
 } from './clients/in-process-connection.ts'
-import { DEFAULT_LIMITS, type NatsLimits } from './limits.ts'
 import { OutboxShared } from './clients/outbox.ts'
+import type { NatsTls } from './clients/tls.ts'
+import { NatsServerError } from './errors.ts'
+import { DEFAULT_LIMITS, type NatsLimits } from './limits.ts'
+import { Monitor, type MonitorEvent, type MonitorOptions } from './monitoring/monitor.ts'
+import { PortsFile } from './monitoring/ports-file.ts'
+import { PROTOCOL_VERSION, type ServerInfo } from './protocol/server-info.ts'
 import { Router } from './routing/router.ts'
 
+/** Everything has a default: `new NatsServer()` serves everybody on 127.0.0.1:4222. */
 export interface NatsServerOptions {
   /** Shown in INFO; by default the server id. */
   readonly name?: string
@@ -18,21 +23,22 @@ export interface NatsServerOptions {
   readonly host?: string
   /** 0 or -1 takes any free port. */
   readonly port?: number
+  /** Host and port that INFO tells clients, where they differ from what is listened on. */
+  readonly advertise?: { readonly host: string; readonly port: number }
   /** How the user calls the port, for the text when it is taken. */
   readonly portSetting?: string
   readonly limits?: Partial<NatsLimits>
+  readonly auth?: NatsAuth
+  readonly tls?: NatsTls
+  /** Pages over HTTP for tools; none by default. */
+  readonly monitor?: MonitorOptions
+  /** A directory to put `nats-server_<pid>.ports` into, which names the ports bound. */
+  readonly portsFileDir?: string
+  readonly lameDuck?: LameDuckPace
   readonly onEvent?: (event: NatsServerEvent) => void
 }
 
-export type NatsServerEvent =
-  | { readonly kind: 'listening'; readonly host: string; readonly port: number }
-  | {
-      readonly kind: 'client-closed'
-      readonly id: number
-      readonly name: string
-      readonly reason: string
-    }
-  | { readonly kind: 'client-refused'; readonly reason: string }
+export type NatsServerEvent = ListenerEvent | MonitorEvent
 
 /**
  * A core NATS server inside this process, for clients over TCP and for connections without a
@@ -51,52 +57,79 @@ export class NatsServer {
   readonly #router = new Router()
   readonly #outboxes = new OutboxShared()
   readonly #budget = new DeliveryBudget()
-  readonly #clients = new Set<ClientConnection>()
   readonly #locals = new Set<InProcessConnection>()
-  #listener: Server | undefined
-  #sweep: NodeJS.Timeout | undefined
-  #nextClientId = 1
+  readonly #authenticator: Authenticator
+  readonly #listener: ClientListener
+  readonly #monitor: Monitor | undefined
+  #portsFile: PortsFile | undefined
   #closed = false
 
+  /** Throws what Node says about a certificate or key it cannot use. */
   constructor(options: NatsServerOptions = {}) {
     this.#options = options
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
+    this.#authenticator = new Authenticator(options.auth ?? {})
+    this.#listener = new ClientListener({
+      host: options.host ?? DEFAULT_HOST,
+      port: options.port ?? DEFAULT_PORT,
+      portSetting: options.portSetting ?? 'port',
+      limits: this.limits,
+      tls: options.tls,
+      authenticator: this.#authenticator,
+      router: this.#router,
+      outboxes: this.#outboxes,
+      info: () => this.#info(),
+      onEvent: (event) => this.#event(event),
+    })
+    this.#monitor =
+      options.monitor &&
+      new Monitor(options.monitor, {
+        info: () => this.#info(),
+        stats: () => this.stats,
+        clients: () => this.#listener.clients,
+        router: this.#router,
+        limits: this.limits,
+        settings: { authTimeoutMs: this.#authenticator.timeoutMs, tls: options.tls },
+        onEvent: (event) => this.#event(event),
+      })
   }
 
-  /** Accepts clients over TCP. Rejects with NatsServerError 'address-in-use' or 'address-refused'. */
+  /**
+   * Accepts clients over TCP, and monitoring tools. Rejects with NatsServerError 'address-in-use'
+   * or 'address-refused'; nothing listens then.
+   */
   async listen(): Promise<void> {
     if (this.#closed) throw new NatsServerError('closed', 'the NATS server is closed')
-    const { host = '127.0.0.1', port = DEFAULT_PORT } = this.#options
-    const listener = createServer((socket) => this.#accept(socket))
-    await new Promise<void>((resolve, reject) => {
-      listener.once('error', (error) => reject(this.#listenError(error, host, port)))
-      listener.listen({ host, port: Math.max(0, port) }, resolve)
-    })
-    listener.removeAllListeners('error')
-    // Accepting can fail later (no descriptors left); the connections that stand go on.
-    listener.on('error', (error) => this.#event({ kind: 'client-refused', reason: error.message }))
-    this.#listener = listener
-    const { pingIntervalMs, writeDeadlineMs } = this.limits
-    const sweepMs = Math.max(5, Math.min(1000, pingIntervalMs / 4, writeDeadlineMs / 4))
-    this.#sweep = setInterval(() => this.#check(), sweepMs)
-    this.#sweep.unref()
-    this.#event({ kind: 'listening', host, port: this.port })
+    await this.#listener.listen()
+    try {
+      await this.#monitor?.listen()
+      const { portsFileDir } = this.#options
+      if (portsFileDir !== undefined) {
+        const urls = { nats: this.url, monitoring: this.monitorUrl }
+        this.#portsFile = await PortsFile.write(portsFileDir, urls)
+      }
+    } catch (error) {
+      await this.close()
+      throw error
+    }
   }
 
   /** The port clients connect to; 0 while not listening. */
   get port(): number {
-    return boundAddress(this.#listener)?.port ?? 0
+    return this.#listener.port
   }
 
-  /** The address clients connect to, as a NATS URL; '' while not listening. */
+  /** The address clients connect to, as a URL (`nats:` or `tls:`); '' while not listening. */
   get url(): string {
-    const address = boundAddress(this.#listener)
-    if (address === undefined) return ''
-    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-    return `nats://${host}:${address.port}`
+    return this.#listener.url
   }
 
-  /** A connection without a socket. Throws NatsServerError 'closed'. */
+  /** Where the monitoring pages are; '' where there are none. */
+  get monitorUrl(): string {
+    return this.#monitor?.url ?? ''
+  }
+
+  /** A connection without a socket, which may do everything. Throws NatsServerError 'closed'. */
   connect(options: InProcessOptions = {}): InProcessConnection {
     if (this.#closed) throw new NatsServerError('closed', 'the NATS server is closed')
     const connection = new InProcessConnection(options, {
@@ -110,95 +143,55 @@ export class NatsServer {
   }
 
   get stats(): NatsServerStats {
+    const { connections, slowConsumers } = this.#listener.totals
     return {
-      connections: this.#clients.size,
+      connections: this.#listener.clients.size,
+      totalConnections: connections,
+      slowConsumers,
       subscriptions: this.#router.tree.size,
       pendingBytes: this.#outboxes.pendingBytes + this.#budget.queuedBytes,
       ...this.#router.counts,
     }
   }
 
+  /**
+   * Lame duck mode: no new clients; those that stand are told, and are closed one by one after the
+   * grace period. Resolves when all are gone; connections in this process stay until `close`.
+   */
+  retire(pace: LameDuckPace = this.#options.lameDuck ?? DEFAULT_LAME_DUCK): Promise<void> {
+    return this.#listener.retire(pace)
+  }
+
   /** Stops listening, sends every client what waits for it, and closes all connections. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    clearInterval(this.#sweep)
     await Promise.all([...this.#locals].map((connection) => connection.close()))
-    const listener = this.#listener
-    this.#listener = undefined
-    const stopped = new Promise<void>((resolve) => {
-      if (listener === undefined) resolve()
-      else listener.close(() => resolve())
-    })
-    for (const client of this.#clients) client.closeAfterFlush('server closed')
-    await stopped
+    await Promise.all([
+      this.#listener.close(),
+      this.#monitor?.close(),
+      this.#portsFile?.remove(),
+      this.#authenticator.close(),
+    ])
   }
 
-  #accept(socket: Socket): void {
-    if (this.#clients.size >= this.limits.maxConnections || this.#closed) {
-      this.#event({ kind: 'client-refused', reason: ErrorText.maxConnections })
-      socket.on('error', () => socket.destroy())
-      socket.end(`-ERR '${ErrorText.maxConnections}'\r\n`)
-      return
-    }
-    const id = this.#nextClientId++
-    const client = new ClientConnection(socket, {
-      id,
-      info: this.#info(id, socket),
-      router: this.#router,
-      limits: this.limits,
-      outboxes: this.#outboxes,
-      onEnd: (ended, reason) => {
-        this.#clients.delete(ended)
-        this.#event({ kind: 'client-closed', id, name: ended.name, reason })
-      },
-    })
-    this.#clients.add(client)
-  }
-
-  #info(id: number, socket: Socket): string {
-    return JSON.stringify({
+  #info(): ServerInfo {
+    const { name, host = DEFAULT_HOST, advertise, tls } = this.#options
+    const optional = tls?.allowNonTls === true
+    return {
       server_id: this.id,
-      server_name: this.#options.name ?? this.id,
+      server_name: name ?? this.id,
       version: PROTOCOL_VERSION,
       proto: 1,
-      host: this.#options.host ?? '127.0.0.1',
-      port: this.port,
+      host: advertise?.host ?? host,
+      port: advertise?.port ?? this.port,
       headers: true,
       max_payload: this.limits.maxPayloadBytes,
-      client_id: id,
-      client_ip: socket.remoteAddress ?? '',
-    })
-  }
-
-  #check(): void {
-    const nowMs = performance.now()
-    for (const client of this.#clients) client.check(nowMs)
-    while (this.#outboxes.pendingBytes > this.limits.maxTotalPendingBytes) {
-      let worst: ClientConnection | undefined
-      for (const client of this.#clients) {
-        if (client.pendingBytes > (worst?.pendingBytes ?? 0)) worst = client
-      }
-      if (worst === undefined) return
-      worst.cutAsSlow()
+      ...(this.#authenticator.required ? { auth_required: true } : {}),
+      ...(tls !== undefined && !optional ? { tls_required: true } : {}),
+      ...(optional ? { tls_available: true } : {}),
+      ...(tls?.verify === true || tls?.verifyAndMap === true ? { tls_verify: true } : {}),
     }
-  }
-
-  #listenError(error: NodeJS.ErrnoException, host: string, port: number): NatsServerError {
-    const setting = this.#options.portSetting ?? 'port'
-    if (error.code === 'EADDRINUSE') {
-      return new NatsServerError(
-        'address-in-use',
-        `cannot listen for NATS clients on ${host}:${port}: another program uses this port; ` +
-          `choose another with ${setting} (-1 takes any free one)`,
-        { cause: error },
-      )
-    }
-    return new NatsServerError(
-      'address-refused',
-      `cannot listen for NATS clients on ${host}:${port}: ${error.message}`,
-      { cause: error },
-    )
   }
 
   #event(event: NatsServerEvent): void {
@@ -206,26 +199,24 @@ export class NatsServer {
   }
 }
 
+/** Counts since the start, and what stands now. Messages within this process count too. */
 export interface NatsServerStats {
-  /** Clients over TCP. */
+  /** Clients over TCP now, and accepted since the start. */
   readonly connections: number
+  readonly totalConnections: number
+  /** Clients cut because they read too slowly. */
+  readonly slowConsumers: number
   readonly subscriptions: number
   /** Bytes waiting to be sent or handed out. */
   readonly pendingBytes: number
   readonly inMessages: number
+  /** Headers and payloads. */
   readonly inBytes: number
   readonly outMessages: number
+  readonly outBytes: number
 }
 
+const DEFAULT_HOST = '127.0.0.1'
 const DEFAULT_PORT = 4222
-
-/**
- * Clients read this field as "which features of nats-server may I use": it names the release whose
- * core protocol this server speaks (headers, no responders), not a release of ours.
- */
-const PROTOCOL_VERSION = '2.10.0'
-
-function boundAddress(listener: Server | undefined): AddressInfo | undefined {
-  const address = listener?.address()
-  return typeof address === 'object' && address !== null ? address : undefined
-}
+/** As nats-server's. */
+const DEFAULT_LAME_DUCK: LameDuckPace = { graceMs: 10_000, durationMs: 120_000 }

@@ -35,6 +35,11 @@ export class Outbox {
     return this.#inFlightBytes > 0 ? this.#writeStartedAtMs : undefined
   }
 
+  /** When bytes were last handed to the operating system; 0 before the first. */
+  get lastWriteAtMs(): number {
+    return this.#writeStartedAtMs
+  }
+
   /**
    * Makes room for `length` bytes in one piece and returns where they start in `buffer`. The
    * caller writes them there at once and no others.

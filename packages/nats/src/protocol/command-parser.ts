@@ -29,6 +29,8 @@ export class CommandParser {
   /** Bytes of payload and CRLF that the last PUB announced; 0 while a line is expected. */
   #payloadNeeded = 0
   #stopped = false
+  /** What came after the command at which the sink said `pause`; undefined while not paused. */
+  #rest: Buffer | undefined
   readonly #tokens = new Int32Array(2 * MAX_TOKENS)
   readonly #subjects = new LastText()
   readonly #replies = new LastText()
@@ -41,14 +43,31 @@ export class CommandParser {
   /** No command is reported any more, not even from the chunk being parsed. */
   stop(): void {
     this.#stopped = true
+    this.#rest = undefined
     this.#line.clear()
     this.#payload.clear()
+  }
+
+  /** Reports no command until `resume`. The caller should not read on meanwhile: bytes are kept. */
+  pause(): void {
+    this.#rest ??= NOTHING
+  }
+
+  /** Goes on where `pause` stopped. */
+  resume(): void {
+    const rest = this.#rest
+    this.#rest = undefined
+    if (rest !== undefined) this.parse(rest)
   }
 
   /** `chunk` must not be written to afterwards: published payloads are views of it. */
   parse(chunk: Buffer): void {
     let at = 0
     while (at < chunk.length && !this.#stopped) {
+      if (this.#rest !== undefined) {
+        this.#rest = Buffer.concat([this.#rest, chunk.subarray(at)])
+        return
+      }
       at = this.#payloadNeeded > 0 ? this.#readPayload(chunk, at) : this.#readLine(chunk, at)
     }
   }
@@ -275,6 +294,7 @@ class LastText {
   }
 }
 
+const NOTHING = Buffer.alloc(0)
 const LF = 0x0a
 const CR = 0x0d
 const MAX_TOKENS = 4

@@ -12,6 +12,12 @@ export interface ConnectOptions {
   readonly lang: string
   readonly version: string
   readonly protocol: number
+  readonly user: string
+  readonly pass: string
+  readonly authToken: string
+  readonly nkey: string
+  /** Signature of the nonce in INFO, base64url. */
+  readonly sig: string
 }
 
 export const DEFAULT_CONNECT_OPTIONS: ConnectOptions = {
@@ -24,6 +30,11 @@ export const DEFAULT_CONNECT_OPTIONS: ConnectOptions = {
   lang: '',
   version: '',
   protocol: 0,
+  user: '',
+  pass: '',
+  authToken: '',
+  nkey: '',
+  sig: '',
 }
 
 /** Undefined when `json` is no JSON object or a field has the wrong type. */
@@ -47,6 +58,11 @@ export function parseConnect(json: string, before: ConnectOptions): ConnectOptio
     lang: reader.text('lang', before.lang),
     version: reader.text('version', before.version),
     protocol: reader.number('protocol', before.protocol),
+    user: reader.text('user', before.user),
+    pass: reader.text('pass', before.pass),
+    authToken: reader.text('auth_token', before.authToken),
+    nkey: reader.text('nkey', before.nkey),
+    sig: reader.text('sig', before.sig),
   }
   return reader.failed ? undefined : options
 }

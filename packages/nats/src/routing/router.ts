@@ -6,8 +6,8 @@ import type { Subscriber, Subscription } from './subscription.ts'
 export class Router {
   readonly tree: SubjectTree<Subscription> = new SubjectTree<Subscription>()
   #congested: Set<Subscriber> | undefined
-  /** Messages and bytes that came in, and messages that went out. */
-  readonly counts: RouterCounts = { inMessages: 0, inBytes: 0, outMessages: 0 }
+  /** Messages and bytes (headers and payloads) that came in and went out. */
+  readonly counts: RouterCounts = { inMessages: 0, inBytes: 0, outMessages: 0, outBytes: 0 }
 
   add(subscription: Subscription): void {
     this.tree.add(subscription.subject, subscription.queue, subscription)
@@ -68,8 +68,10 @@ export class Router {
   #deliver(subscription: Subscription, publication: Publication, from: Subscriber): boolean {
     const owner = subscription.owner
     if (subscription.closed || (owner === from && !from.echo)) return false
+    if (subscription.denies?.(publication.subject) === true) return false
     subscription.delivered++
     this.counts.outMessages++
+    this.counts.outBytes += publication.end - publication.start
     owner.deliver(subscription, publication)
     if (subscription.max > 0 && subscription.delivered >= subscription.max) {
       this.remove(subscription)
@@ -84,4 +86,5 @@ export interface RouterCounts {
   inMessages: number
   inBytes: number
   outMessages: number
+  outBytes: number
 }

@@ -11,6 +11,13 @@ export class SubjectTree<T> {
   readonly #root = new Node<T>()
   readonly #cache = new Map<string, SubjectMatch<T>>()
   #size = 0
+  /** Since the start: changes, questions, and how many of those the map answered. */
+  readonly counts: { inserts: number; removes: number; matches: number; hits: number } = {
+    inserts: 0,
+    removes: 0,
+    matches: 0,
+    hits: 0,
+  }
 
   /** Number of subscriptions. */
   get size(): number {
@@ -30,6 +37,7 @@ export class SubjectTree<T> {
     if (group.has(value)) return
     group.add(value)
     this.#size++
+    this.counts.inserts++
     this.#forget(subject)
   }
 
@@ -50,20 +58,43 @@ export class SubjectTree<T> {
       path[i - 1]?.drop(tokens[i - 1] ?? '')
     }
     this.#size--
+    this.counts.removes++
     this.#forget(subject)
     return true
   }
 
   /** Everything that a message published to the literal `subject` reaches. */
   match(subject: string): SubjectMatch<T> {
+    this.counts.matches++
     const known = this.#cache.get(subject)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      this.counts.hits++
+      return known
+    }
     const found = this.#walk(subject)
     if (subject.length <= CACHED_SUBJECT_MAX_LENGTH) {
       if (this.#cache.size >= CACHE_MAX_ENTRIES) this.#cache.clear()
       this.#cache.set(subject, found)
     }
     return found
+  }
+
+  /** The answers remembered. */
+  cached(): Iterable<SubjectMatch<T>> & { readonly size: number } {
+    const matches = this.#cache
+    return { size: matches.size, [Symbol.iterator]: () => matches.values() }
+  }
+
+  /** Every value that was added, in no particular order. */
+  *values(): Generator<T> {
+    const open: Node<T>[] = [this.#root]
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      yield* node.plain
+      for (const group of node.queues.values()) yield* group
+      for (const child of node.children.values()) open.push(child)
+      if (node.star !== undefined) open.push(node.star)
+      if (node.rest !== undefined) open.push(node.rest)
+    }
   }
 
   #forget(subject: string): void {

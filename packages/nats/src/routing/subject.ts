@@ -63,3 +63,29 @@ function isAscii(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false
   return true
 }
+
+/** Whether every subject that `subject` stands for (it may have wildcards) is matched by `pattern`. */
+export function covers(pattern: string, subject: string): boolean {
+  if (pattern === '>' || pattern === subject) return true
+  const wanted = pattern.split('.')
+  const given = subject.split('.')
+  for (let i = 0; i < wanted.length; i++) {
+    const token = given[i]
+    if (token === undefined) return false
+    if (wanted[i] === '>') return true
+    if (token === '>' || (wanted[i] !== '*' && wanted[i] !== token)) return false
+  }
+  return wanted.length === given.length
+}
+
+/** Whether some subject is matched by both. */
+export function overlap(one: string, other: string): boolean {
+  const left = one.split('.')
+  const right = other.split('.')
+  for (let i = 0; i < Math.min(left.length, right.length); i++) {
+    const [a, b] = [left[i], right[i]]
+    if (a === '>' || b === '>') return true
+    if (a !== '*' && b !== '*' && a !== b) return false
+  }
+  return left.length === right.length
+}

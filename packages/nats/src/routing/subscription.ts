@@ -29,6 +29,8 @@ export class Subscription {
   max = 0
   /** No longer in the tree; a message being routed must not reach it any more. */
   closed = false
+  /** Says which subjects its owner may not read; undefined when it may read all it matches. */
+  denies: ((subject: string) => boolean) | undefined
 
   constructor(owner: Subscriber, request: { sid: string; subject: string; queue: string }) {
     this.owner = owner
