@@ -65,6 +65,7 @@ export class ServerCore {
   #controller: Controller | undefined
   #partitions: Partitions | undefined
   #reconciler: Reconciler | undefined
+  #handedOver: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
   constructor(options: CoreOptions) {
@@ -89,6 +90,15 @@ export class ServerCore {
   reload(config: Config): void {
     this.#config = config
     this.#partitions?.reconfigure()
+  }
+
+  /**
+   * Lets other servers lead what this one leads, while it still answers. Resolves after at most a
+   * few seconds. Idempotent.
+   */
+  handOver(): Promise<void> {
+    this.#handedOver ??= this.#handOver()
+    return this.#handedOver
   }
 
   /** Calls in flight are told that the server stops; new ones are refused. */
@@ -116,8 +126,8 @@ export class ServerCore {
   }
 
   async #stop(): Promise<void> {
+    await this.handOver()
     this.beginStop()
-    await this.#handOver()
     for (const part of STOP_ORDER) {
       try {
         await this.#closers.get(part)?.()

@@ -3,7 +3,7 @@
  * parts in the order in which they need each other, and stops them in the opposite one.
  *
  * Start: data directory, port (health answers from here on), NATS (waited for as long as it
- * takes), core: metadata, partitions, API. Stop: no new calls, calls in flight end, partitions
+ * takes), core: metadata, partitions, API. Stop: others lead, no new calls, calls in flight end, partitions
  * finish what they accepted and sync it, metadata, NATS, data directory.
  */
 import { GrpcServer, HealthService, ServingStatus, type GrpcLimits } from '@liftbridge/grpc'
@@ -182,6 +182,7 @@ class Server implements LiftbridgeServer {
   async #stop(): Promise<void> {
     this.#health.setAll(ServingStatus.NOT_SERVING)
     this.#stopping.abort()
+    await this.#core?.handOver()
     this.#core?.beginStop()
     for (const part of STOP_ORDER) {
       try {
