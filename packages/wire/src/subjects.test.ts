@@ -19,6 +19,20 @@ import {
 
 const namespace = 'liftbridge-default'
 
+test('the inbox of a Raft stream is told from every other subject', () => {
+  const subjects = new ClusterSubjects('ns')
+  assert.ok(subjects.isRaftStream(subjects.raftStream('s1', 'N')))
+  for (const other of [
+    subjects.raftAccept('s1'),
+    subjects.raftJoin,
+    'ns.raft.metadata.s1.request',
+    'ns2.raft.metadata.s1.request._INBOX.N',
+    'foo',
+  ]) {
+    assert.equal(subjects.isRaftStream(other), false, other)
+  }
+})
+
 test('the subjects of a cluster are those of Go Liftbridge', () => {
   const subjects = new ClusterSubjects('ns')
   assert.deepEqual(

@@ -1,5 +1,6 @@
 import {
   literalSubjectProblem,
+  subjectMatches,
   subjectProblem,
   subjectsOverlap,
   type SubjectProblem,
@@ -84,6 +85,11 @@ export class ClusterSubjects {
 
   raftStream(serverId: string, nuid: string): string {
     return `${this.#raft}.${serverId}.request._INBOX.${nuid}`
+  }
+
+  /** Whether a literal subject is where some server of this cluster listens for a Raft stream. */
+  isRaftStream(subject: string): boolean {
+    return subjectMatches(`${this.#raft}.*.request.>`, subject)
   }
 }
 
