@@ -13,13 +13,18 @@ export type Measured = LoadResult & {
   readonly peakResidentMiB: number
 }
 
-export type Pids = { readonly server: number; readonly nats?: number | undefined }
+export type Pids = {
+  /** Several processes count as one: their CPU together, the memory of the largest. */
+  readonly server: number | readonly number[]
+  readonly nats?: number | undefined
+}
 
 const folder = dirname(fileURLToPath(import.meta.url))
 const SLACK_SECONDS = 120
 
 export function runLoad(task: LoadTask, pids: Pids): Promise<Measured> {
-  resetPeak(pids.server)
+  const servers = [pids.server].flat()
+  for (const pid of servers) resetPeak(pid)
   const seconds = 'seconds' in task ? task.seconds : 0
   return new Promise((resolve, reject) => {
     const child = fork(join(folder, 'load-main.ts'), {
@@ -46,7 +51,7 @@ type Usage = { readonly server: number; readonly nats: number | undefined }
 
 function usage(pids: Pids): Usage {
   return {
-    server: cpuSeconds(pids.server),
+    server: [pids.server].flat().reduce((sum, pid) => sum + cpuSeconds(pid), 0),
     nats: pids.nats === undefined ? undefined : cpuSeconds(pids.nats),
   }
 }
@@ -59,6 +64,6 @@ function measured(result: LoadResult, before: Usage, pids: Pids): Measured {
     serverCpuUs: perMessage(after.server - before.server),
     natsCpuUs:
       after.nats === undefined ? undefined : perMessage(after.nats - (before.nats ?? after.nats)),
-    peakResidentMiB: peakResidentMiB(pids.server),
+    peakResidentMiB: Math.max(...[pids.server].flat().map(peakResidentMiB)),
   }
 }

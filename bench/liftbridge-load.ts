@@ -1,6 +1,12 @@
 /** Load on a Liftbridge server over gRPC. */
 import { prefixed, type RawCall, RawConnection } from '../e2e/raw-grpc.ts'
-import { bytesField, encodePublish, encodeSubscribe, FieldReader } from '../e2e/raw-messages.ts'
+import {
+  type AckPolicy,
+  bytesField,
+  encodePublish,
+  encodeSubscribe,
+  FieldReader,
+} from '../e2e/raw-messages.ts'
 import { Latencies } from './latencies.ts'
 import { begin, type LoadResult, type LoadTask, WARM_UP_SHARE } from './load-program.ts'
 import { blockSize, pause, WindowedLoad } from './window.ts'
@@ -12,13 +18,17 @@ const NO_LATENCY = { p50: 0, p99: 0, p999: 0 }
 
 type Task<K extends LoadTask['kind']> = Extract<LoadTask, { kind: K }>
 
-function publishRequest(stream: string, valueBytes: number): Buffer {
+function publishRequest(
+  stream: string,
+  valueBytes: number,
+  ackPolicy: AckPolicy = 'LEADER',
+): Buffer {
   return encodePublish({
     stream,
     partition: 0,
     value: Buffer.alloc(valueBytes, 'v'),
     correlationId: CORRELATION_ID,
-    ackPolicy: 'LEADER',
+    ackPolicy,
   })
 }
 
@@ -46,7 +56,7 @@ function countAcks(call: RawCall, onAcks: (count: number) => void): void {
 
 export async function publish(task: Task<'publish'>): Promise<LoadResult> {
   const load = new WindowedLoad(task.window)
-  const one = prefixed(publishRequest(task.stream, task.valueBytes))
+  const one = prefixed(publishRequest(task.stream, task.valueBytes, task.ackPolicy))
   const block = Buffer.concat(Array<Buffer>(blockSize(task.window)).fill(one))
   const connections: RawConnection[] = []
   for (let i = 0; i < task.connections; i++) {

@@ -2,6 +2,7 @@
  * The side of a load process: it is started by `driver.ts`, told what to do in one message, says
  * when the measured part begins, and ends with its result.
  */
+import type { AckPolicy } from '../e2e/raw-messages.ts'
 import type { Percentiles } from './latencies.ts'
 
 export type LoadTask =
@@ -9,6 +10,8 @@ export type LoadTask =
       readonly kind: 'publish'
       readonly address: string
       readonly stream: string
+      /** LEADER when absent. */
+      readonly ackPolicy?: AckPolicy
       readonly valueBytes: number
       readonly window: number
       readonly connections: number

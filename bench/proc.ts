@@ -21,6 +21,12 @@ export function peakResidentMiB(pid: number): number {
   return Number(line?.[1] ?? 0) / 1024
 }
 
+/** The memory the process has resident now, in MiB. */
+export function residentMiB(pid: number): number {
+  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
+  return Number(line?.[1] ?? 0) / 1024
+}
+
 /** Starts a new peak; where that is not permitted the peak stays that of the whole run. */
 export function resetPeak(pid: number): void {
   try {

@@ -35,7 +35,10 @@ export class ClusterProcess {
     this.members = members
   }
 
-  static async start(servers: number): Promise<ClusterProcess> {
+  static async start(
+    servers: number,
+    settings: Readonly<Record<string, string | number | boolean>> = {},
+  ): Promise<ClusterProcess> {
     const nats = await NatsProcess.start()
     const peers = Array.from({ length: servers }, (_, number) => `s${number + 1}`)
     const members: Member[] = []
@@ -43,7 +46,7 @@ export class ClusterProcess {
       const server = await ServerProcess.prepare({
         natsUrl: nats.url,
         peers,
-        settings: { ...SETTINGS, 'clustering.server.id': id },
+        settings: { ...SETTINGS, ...settings, 'clustering.server.id': id },
       })
       server.spawn()
       members.push({ id, server, up: true })
