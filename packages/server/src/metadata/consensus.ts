@@ -36,10 +36,16 @@ export interface Consensus<Result> {
   close(): Promise<void>
 }
 
-/** Called for each committed entry, one at a time, in the order of indexes 1, 2, 3, … */
+/** Called for each committed entry, one at a time, in ascending order of their indexes. */
 export interface StateMachine<Result> {
   /** Must not throw: a throw fences the consensus for good. */
   apply(index: LogIndex, entry: Uint8Array): Result
+  /** Everything applied so far, in bytes of its own. Equal states give equal bytes [M7]. */
+  snapshot(): Uint8Array
+  /** Why `restore` cannot take these bytes; undefined when it can. */
+  whyUnreadable(state: Uint8Array): string | undefined
+  /** Replaces everything by the state after the entry at `index`, as another server wrote it down. */
+  restore(index: LogIndex, state: Uint8Array): void
 }
 
 export interface ClusterMember {

@@ -1,7 +1,9 @@
 import {
   applyEntry,
   checkOperation,
+  decodeSnapshot,
   encodeOperation,
+  encodeSnapshot,
   failureTextOf,
   MetadataState,
   rejected,
@@ -43,6 +45,7 @@ export class Metadata {
   readonly #consensus: Consensus<Outcome>
   readonly #onInert: MetadataOptions['onInert']
   readonly #listeners: AppliedListener[] = []
+  readonly #restoredListeners: (() => void)[] = []
   #waiters: Waiter[] = []
   #deletedInReplay: StreamIdentity[] = []
   #replaying = true
@@ -71,7 +74,15 @@ export class Metadata {
    * deleted, whose directories may still be there after a crash.
    */
   async start(): Promise<readonly StreamIdentity[]> {
-    await this.#consensus.start({ apply: (index, entry) => this.#apply(index, entry) })
+    await this.#consensus.start({
+      apply: (index, entry) => this.#apply(index, entry),
+      snapshot: () => encodeSnapshot(this.#state),
+      whyUnreadable: (state) => {
+        const decoded = decodeSnapshot(state)
+        return decoded.kind === 'malformed' ? decoded.reason : undefined
+      },
+      restore: (index, state) => this.#restore(index, state),
+    })
     this.#replaying = false
     const deleted = this.#deletedInReplay
     this.#deletedInReplay = []
@@ -81,6 +92,14 @@ export class Metadata {
   /** Listeners are called in the order of registration. */
   onApplied(listener: AppliedListener): void {
     this.#listeners.push(listener)
+  }
+
+  /**
+   * Called when a snapshot of another server has taken the place of the whole state: what was held
+   * before says nothing any more. Not called for what `start` restores.
+   */
+  onRestored(listener: () => void): void {
+    this.#restoredListeners.push(listener)
   }
 
   /**
@@ -146,6 +165,25 @@ export class Metadata {
     }
     this.#wakeWaiters()
     return outcome
+  }
+
+  /** Throws when the bytes are not a snapshot; nothing has changed then. */
+  #restore(index: LogIndex, bytes: Uint8Array): void {
+    const decoded = decodeSnapshot(bytes)
+    if (decoded.kind === 'malformed') throw new Error(decoded.reason)
+    // In place: everybody who reads the metadata holds on to this one view of it.
+    const state = this.#state
+    const { streams, groups, appliedIndex, lastPublishedActivityIndex } = decoded.state
+    for (const name of state.streams.keys()) state.removeStream(name)
+    for (const id of state.groups.keys()) state.removeGroup(id)
+    for (const stream of streams.values()) state.putStream(stream)
+    for (const group of groups.values()) state.putGroup(group)
+    // Go Liftbridge does not say how far its snapshots go.
+    state.appliedIndex = appliedIndex === 0 && streams.size + groups.size > 0 ? index : appliedIndex
+    state.lastPublishedActivityIndex = lastPublishedActivityIndex
+    this.#wakeWaiters()
+    if (this.#replaying) return
+    for (const listener of this.#restoredListeners) listener()
   }
 
   #wakeWaiters(): void {

@@ -1,0 +1,237 @@
+/** Raft groups on virtual time, simulated disks and a network with faults, for tests. */
+import type { Request, ServerId } from '@liftbridge/raft'
+import { silentLogger, type Logger } from '../../server/src/logging/logger.ts'
+import type { StateMachine } from '../../server/src/metadata/consensus.ts'
+import { openRaft, type RaftSettings } from '../../server/src/raft/open-raft.ts'
+import type { RaftConsensus } from '../../server/src/raft/raft-consensus.ts'
+import type { RaftAnswer, RaftHandler, RaftNetwork } from '../../server/src/raft/raft-network.ts'
+import { SimDisk } from './disk.ts'
+import { createSimRandom, type SimRandom } from './random.ts'
+import { SimClock } from './world/clock.ts'
+import { SimProcess } from './world/process.ts'
+import { Scheduler } from './world/scheduler.ts'
+
+const TIMEOUT_US = 2_000_000
+
+/** A machine that keeps every entry, as text, with its index. */
+export class Ledger implements StateMachine<string> {
+  lines: string[] = []
+  restored = 0
+
+  apply(index: number, entry: Uint8Array): string {
+    const line = `${index} ${Buffer.from(entry).toString()}`
+    this.lines.push(line)
+    return line
+  }
+
+  snapshot(): Uint8Array {
+    return Buffer.from(JSON.stringify(this.lines))
+  }
+
+  whyUnreadable(state: Uint8Array): string | undefined {
+    return Buffer.from(state).toString().startsWith('[') ? undefined : 'not a ledger'
+  }
+
+  restore(_index: number, state: Uint8Array): void {
+    this.lines = JSON.parse(Buffer.from(state).toString())
+    this.restored += 1
+  }
+
+  /** What was proposed, without the indexes. */
+  get texts(): string[] {
+    return this.lines.map((line) => line.slice(line.indexOf(' ') + 1))
+  }
+}
+
+export interface Running {
+  readonly consensus: RaftConsensus<string>
+  readonly ledger: Ledger
+  readonly process: SimProcess
+}
+
+export interface StartOptions {
+  readonly settings?: Partial<RaftSettings>
+  readonly logger?: Logger
+}
+
+const SETTINGS: RaftSettings = {
+  bootstrapSeed: false,
+  bootstrapPeers: [],
+  maxQuorumSize: 0,
+  snapshotRetain: 2,
+  snapshotThreshold: 8192,
+}
+
+export class RaftWorld {
+  readonly scheduler = new Scheduler()
+  readonly random: SimRandom
+  readonly disks = new Map<ServerId, SimDisk>()
+  readonly running = new Map<ServerId, Running>()
+  /** Pairs that do not hear each other, as `from>to`. */
+  readonly cut = new Set<string>()
+  readonly #handlers = new Map<ServerId, { handler: RaftHandler; process: SimProcess }>()
+  /** Requests by kind, for tests that count. */
+  readonly sent = new Map<string, number>()
+  #starts = 0
+
+  constructor(seed: number | string) {
+    this.random = createSimRandom(seed)
+  }
+
+  disk(id: ServerId): SimDisk {
+    let disk = this.disks.get(id)
+    if (disk === undefined) {
+      disk = new SimDisk()
+      disk.delay = (kind) =>
+        kind === 'sync' || kind === 'sync-directory'
+          ? this.scheduler.sleep(200 + this.random.of(`disk ${id}`).integer(800), 'disk')
+          : undefined
+      this.disks.set(id, disk)
+    }
+    return disk
+  }
+
+  async start(id: ServerId, options: StartOptions = {}): Promise<Running> {
+    const process = new SimProcess(id, this.scheduler)
+    const ledger = new Ledger()
+    const disk = this.disk(id).attach()
+    const random = this.random.of(`server ${id} ${this.#starts++}`)
+    const starting = (async (): Promise<RaftConsensus<string>> => {
+      await disk.makeDirectory('/data')
+      const consensus = await openRaft<string>({
+        disk,
+        directory: '/data/raft',
+        network: this.#network(id, process),
+        clock: new SimClock(this.scheduler, process),
+        random,
+        serverId: id,
+        settings: { ...SETTINGS, ...options.settings },
+        logger: options.logger ?? silentLogger,
+        parameters: { snapshotIntervalMs: 1_000, trailingEntries: 10 },
+      })
+      await consensus.start(ledger)
+      return consensus
+    })()
+    const consensus = await this.until(starting)
+    const running = { consensus, ledger, process }
+    this.running.set(id, running)
+    return running
+  }
+
+  /** kill -9. */
+  kill(id: ServerId): void {
+    this.running.get(id)?.process.kill()
+    this.running.delete(id)
+    this.#handlers.delete(id)
+    this.disk(id).kill()
+  }
+
+  /** Lets the world go on until the promise is settled, or a minute has passed. */
+  async until<T>(promise: Promise<T>, limitMs = 60_000): Promise<T> {
+    let settled = false
+    const watched = promise.finally(() => (settled = true))
+    watched.catch(() => {})
+    const untilUs = this.scheduler.nowUs + limitMs * 1_000
+    await this.scheduler.run({ untilUs, until: () => settled })
+    if (!settled) throw new Error(`not settled after ${limitMs} ms`)
+    return watched
+  }
+
+  async pass(ms: number): Promise<void> {
+    await this.scheduler.run({ untilUs: this.scheduler.nowUs + ms * 1_000 })
+  }
+
+  async untilTrue(condition: () => boolean, limitMs = 60_000): Promise<void> {
+    const untilUs = this.scheduler.nowUs + limitMs * 1_000
+    const end = await this.scheduler.run({ untilUs, until: condition })
+    if (end !== 'condition') throw new Error(`it did not happen within ${limitMs} ms`)
+  }
+
+  /** The one server that leads, as soon as the others that run know it. */
+  async leader(limitMs = 30_000): Promise<ServerId> {
+    let found: ServerId | undefined
+    await this.untilTrue(() => {
+      const leading = [...this.running].filter(
+        ([, { consensus }]) => consensus.leadership.kind === 'here',
+      )
+      found = leading[0]?.[0]
+      return (
+        leading.length === 1 &&
+        [...this.running].every(
+          ([
+            id,
+            {
+              consensus: { leadership },
+            },
+          ]) => id === found || (leadership.kind === 'elsewhere' && leadership.leader === found),
+        )
+      )
+    }, limitMs)
+    if (found === undefined) throw new Error('no leader')
+    return found
+  }
+
+  get(id: ServerId): Running {
+    const running = this.running.get(id)
+    if (running === undefined) throw new Error(`${id} does not run`)
+    return running
+  }
+
+  propose(id: ServerId, text: string): Promise<string> {
+    return this.until(this.get(id).consensus.propose(Buffer.from(text)))
+  }
+
+  /** Waits until everybody has applied the same. */
+  async agree(limitMs = 30_000): Promise<readonly string[]> {
+    const all = (): string[][] => [...this.running.values()].map(({ ledger }) => ledger.lines)
+    await this.untilTrue(() => new Set(all().map((lines) => lines.join('\n'))).size === 1, limitMs)
+    return all()[0] ?? []
+  }
+
+  isolate(id: ServerId, others: readonly ServerId[]): void {
+    for (const other of others) this.cut.add(`${id}>${other}`).add(`${other}>${id}`)
+  }
+
+  #network(self: ServerId, process: SimProcess): RaftNetwork {
+    return {
+      serve: (handler) => this.#handlers.set(self, { handler, process }),
+      call: (to, request, state) => this.#call({ self, to, process }, request, state),
+      close: async () => {
+        this.#handlers.delete(self)
+      },
+    }
+  }
+
+  #call(
+    { self, to, process }: { self: ServerId; to: ServerId; process: SimProcess },
+    request: Request,
+    state: Uint8Array | undefined,
+  ): Promise<RaftAnswer> {
+    this.sent.set(request.kind, (this.sent.get(request.kind) ?? 0) + 1)
+    return new Promise((resolve) => {
+      const timeout = process.after(TIMEOUT_US, 'timeout', () =>
+        resolve({ kind: 'error', text: 'nats: timeout' }),
+      )
+      this.scheduler.after(this.#delayUs(), 'request', () => {
+        const peer = this.#handlers.get(to)
+        if (peer === undefined || this.cut.has(`${self}>${to}`)) return
+        peer.process.after(0, 'deliver', () => {
+          peer.handler(self, structuredClone(request), state).then(
+            (answer) => {
+              if (this.cut.has(`${to}>${self}`) || !peer.process.alive) return
+              process.after(this.#delayUs(), 'answer', () => {
+                timeout.cancel()
+                resolve(structuredClone(answer))
+              })
+            },
+            () => {},
+          )
+        })
+      })
+    })
+  }
+
+  #delayUs(): number {
+    return 100 + this.random.of('network').integer(900)
+  }
+}
