@@ -1,106 +1,91 @@
 /**
  * `npm run bench`: Liftbridge and JetStream side by side, one load generator, one run.
- *
- *   --quick            128 bytes, one connection, short
- *   --only TEXT        cases whose name contains TEXT (publish-20000, subscribe, sync-128, …);
- *                      repeat for several
- *   --system NAME      embedded, external or jetstream; repeat for several (all)
- *   --seconds N        how long each case is measured (3; quick 2)
- *   --read N           messages in the stream that subscribers read (1,000,000; quick 400,000)
- *   --set KEY=VALUE    a setting of our server, for example streams.sync.policy=always
- *   --node-arg ARG     an argument for our server's node, for example --cpu-prof
- *
  * docs/benchmarks.md says how to read the output.
  */
 import { spawnSync } from 'node:child_process'
-import { parseArgs } from 'node:util'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { natsServerProgram } from '../e2e/nats-process.ts'
+import { refuse } from '../scripts/command-line.ts'
 import { allCases, type Case, caseName, quickCases } from './cases.ts'
 import type { Measured } from './driver.ts'
-import { rate, systemTitles, table, targetLines, writeJson } from './results.ts'
-import { type RunOptions, startSystem, type SystemName } from './systems.ts'
+import { benchOptions } from './options.ts'
+import { rate, systemTitles, table, targetLines, writeFigures } from './results.ts'
+import { startSystem, type System, type SystemName } from './systems.ts'
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true, default: [] },
-    system: { type: 'string', multiple: true, default: [] },
-    seconds: { type: 'string' },
-    read: { type: 'string' },
-    set: { type: 'string', multiple: true, default: [] },
-    'node-arg': { type: 'string', multiple: true, default: [] },
-  },
-})
-
-const SYSTEMS = ['external', 'embedded', 'jetstream'] as const satisfies readonly SystemName[]
-
-const options: RunOptions = {
-  seconds: Number(values.seconds ?? (values.quick ? 2 : 3)),
-  readMessages: Number(values.read ?? (values.quick ? 400_000 : 1_000_000)),
-  nodeArgs: values['node-arg'],
-  settings: Object.fromEntries(values.set.map(splitSetting)),
-}
-
-function splitSetting(text: string): [string, string | number] {
-  const at = text.indexOf('=')
-  if (at < 0) throw new Error(`--set ${text}: expected KEY=VALUE`)
-  const value = text.slice(at + 1)
-  return [text.slice(0, at), /^\d+$/.test(value) ? Number(value) : value]
-}
+const options = benchOptions()
+const endsMs = performance.now() + options.minutes * 60_000
 
 function selectedCases(): Case[] {
-  const cases = values.quick ? quickCases() : allCases()
-  if (values.only.length === 0) return cases
-  return cases.filter((one) => values.only.some((text) => caseName(one).includes(text)))
+  const cases = options.quick ? quickCases() : allCases()
+  const { only } = options
+  if (only.length === 0) return cases
+  const chosen = cases.filter((one) => only.some((text) => caseName(one).includes(text)))
+  if (chosen.length === 0) refuse(`--only: the cases are ${cases.map(caseName).join(', ')}`)
+  return chosen
 }
 
-function selectedSystems(): SystemName[] {
-  const wanted = SYSTEMS.filter(
-    (name) => values.system.length === 0 || values.system.includes(name),
-  )
-  if (natsServerProgram() !== undefined) return wanted
+function selectedSystems(): readonly SystemName[] {
+  if (natsServerProgram() !== undefined) return options.systems
   console.log('nats-server is not installed: only the embedded deployment is measured')
-  return wanted.filter((name) => name === 'embedded')
+  return options.systems.filter((name) => name === 'embedded')
 }
 
-/** Measures every case on one system; a case that fails is reported and left out. */
-async function measure(
-  name: SystemName,
-  cases: readonly Case[],
-  record: (one: Case, measured: Measured) => void,
-): Promise<boolean> {
-  const system = await startSystem(name, options)
-  let whole = true
-  for (const one of cases) {
-    try {
-      const measured = await system.run(one)
-      if (measured === undefined) continue
-      record(one, measured)
-      const messages = Math.round(rate(measured)).toLocaleString('en-US')
-      console.log(`${systemTitles[name]}, ${caseName(one)}: ${messages} msg/s`)
-    } catch (error) {
-      whole = false
-      console.log(`${systemTitles[name]}, ${caseName(one)}: FAILED, ${String(error)}`)
-    }
+/** What ships is what `tsc` makes of the sources, so that is what is measured. */
+function compile(): void {
+  const root = dirname(dirname(fileURLToPath(import.meta.url)))
+  const tsc = join(
+    dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
+    'bin/tsc',
+  )
+  const { status } = spawnSync(process.execPath, [tsc, '-b'], { cwd: root, stdio: 'inherit' })
+  if (status !== 0) refuse('the sources do not compile; --source measures them as they are')
+}
+
+/** Measures a case on one system; a case that fails is reported and left out. */
+async function measure(system: System, one: Case): Promise<Measured | 'none' | 'failed'> {
+  const title = `${systemTitles[system.name]}, ${caseName(one)}`
+  try {
+    const measured = await system.run(one)
+    if (measured === undefined) return 'none'
+    console.log(`${title}: ${Math.round(rate(measured)).toLocaleString('en-US')} msg/s`)
+    return measured
+  } catch (error) {
+    console.log(`${title}: FAILED, ${String(error)}`)
+    return 'failed'
   }
-  await system.stop()
-  return whole
 }
 
 const cases = selectedCases()
+if (options.run.compiled) compile()
+const systems: System[] = []
+for (const name of selectedSystems()) systems.push(await startSystem(name, options.run))
 const results = new Map<string, Map<SystemName, Measured>>()
-for (const one of cases) results.set(caseName(one), new Map())
 let whole = true
-for (const name of selectedSystems()) {
-  const done = await measure(name, cases, (one, measured) => {
-    results.get(caseName(one))?.set(name, measured)
-  })
-  whole &&= done
+// Case by case, so that what is compared is measured within seconds of one another.
+for (const one of cases) {
+  if (performance.now() > endsMs) {
+    console.log(`${caseName(one)}: left out, ${options.minutes} minutes have passed`)
+    whole = false
+    continue
+  }
+  const bySystem = new Map<SystemName, Measured>()
+  results.set(caseName(one), bySystem)
+  for (const system of systems) {
+    const measured = await measure(system, one)
+    if (measured === 'failed') whole = false
+    else if (measured !== 'none') bySystem.set(system.name, measured)
+  }
 }
+for (const system of systems) await system.stop()
 
-console.log(`\n${table(results)}\n`)
-for (const line of targetLines(results)) console.log(line)
+const lines = `${table(results)}\n\n${targetLines(results).join('\n')}\n`
+console.log(`\n${lines}`)
 const natsVersion = spawnSync(natsServerProgram() ?? 'true', ['--version'], { encoding: 'utf8' })
-const file = writeJson(results, { options, natsServer: natsVersion.stdout.trim() })
-console.log(`\nfigures: ${file}`)
+const files = writeFigures(results, {
+  text: lines,
+  about: { options, natsServer: natsVersion.stdout.trim() },
+})
+console.log(`figures: ${files}`)
 process.exitCode = whole ? 0 : 1

@@ -150,11 +150,14 @@ function peakOf(results: Results): number {
   return peak
 }
 
-/** Writes the figures to `bench/results/`; the file's path. */
-export function writeJson(results: Results, about: Readonly<Record<string, unknown>>): string {
+/** Writes the figures to `bench/results/` as JSON and the table beside them; the paths. */
+export function writeFigures(
+  results: Results,
+  run: { readonly text: string; readonly about: Readonly<Record<string, unknown>> },
+): string {
   const folder = join(dirname(fileURLToPath(import.meta.url)), 'results')
   mkdirSync(folder, { recursive: true })
-  const file = join(folder, `${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`)
+  const file = join(folder, new Date().toISOString().replaceAll(/[:.]/g, '-'))
   const cases = [...results].map(([name, bySystem]) => ({
     case: name,
     systems: Object.fromEntries(bySystem),
@@ -167,6 +170,7 @@ export function writeJson(results: Results, about: Readonly<Record<string, unkno
     arch: arch(),
     node: process.version,
   }
-  writeFileSync(file, JSON.stringify({ machine, ...about, cases }, undefined, 2))
-  return file
+  writeFileSync(`${file}.json`, JSON.stringify({ machine, ...run.about, cases }, undefined, 2))
+  writeFileSync(`${file}.txt`, run.text)
+  return `${file}.json and .txt`
 }

@@ -1,4 +1,4 @@
-/** The systems under test, each started fresh and alone on the machine for its cases. */
+/** The systems under test. All run at once, and one of them at a time has something to do. */
 import { fork } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,6 +20,8 @@ export type RunOptions = {
   readonly readMessages: number
   readonly nodeArgs: readonly string[]
   readonly settings: Readonly<Record<string, string | number>>
+  /** Runs what `tsc` made of our sources rather than the sources. */
+  readonly compiled: boolean
 }
 
 /** A started system: runs cases, one at a time. */
@@ -49,6 +51,7 @@ async function startLiftbridge(
   const server = await ServerProcess.start({
     ...(nats === undefined ? {} : { natsUrl: nats.url }),
     nodeArgs: options.nodeArgs,
+    compiled: options.compiled,
     settings: { 'logging.level': 'warn', ...options.settings },
   })
   const pids = { server: server.pid, nats: nats?.pid }

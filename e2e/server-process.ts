@@ -17,16 +17,18 @@ export type ServerOptions = {
   readonly peers?: readonly string[]
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Runs `dist`, which must be up to date, instead of the sources. */
+  readonly compiled?: boolean
   /** Flags of node itself, for a profile: `--cpu-prof`. */
   readonly nodeArgs?: readonly string[]
 }
 
 const READY_WITHIN_MS = 20_000
-/** As `npm start` runs it. */
-const NODE_ARGS = ['--conditions=source', '--max-semi-space-size=16']
+/** As `npm start` has it, and the program that ships. */
+const NODE_ARGS = ['--max-semi-space-size=8']
 const OUTPUT_SHOWN_CHARS = 3_000
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const mainProgram = join(root, 'packages/server/src/main.ts')
+const serverFolder = join(root, 'packages/server')
 
 export class ServerProcess {
   readonly port: number
@@ -89,11 +91,11 @@ export class ServerProcess {
     this.#child = new Child({
       command: process.execPath,
       args: [
-        // As npm start and the shipped program have it.
-        '--max-semi-space-size=16',
         ...NODE_ARGS,
         ...(this.#options.nodeArgs ?? []),
-        mainProgram,
+        ...(this.#options.compiled === true
+          ? [join(serverFolder, 'dist/main.js')]
+          : ['--conditions=source', join(serverFolder, 'src/main.ts')]),
         '--config',
         this.#writeConfiguration(),
         '--data-dir',

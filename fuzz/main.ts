@@ -1,15 +1,11 @@
 /**
- * Coverage-guided fuzzing of everything that parses bytes of others.
+ * Coverage-guided fuzzing of everything that parses bytes of others: `npm run fuzz`.
  *
- *     node --conditions=source fuzz/main.ts [--executions N | --quick] [--seed S] [--only TEXT]
- *     node --conditions=source fuzz/main.ts --only TEXT --input HEX      runs one input
- *
- * Runs the targets of every `fuzz/*.targets.ts`, 1,000,000 executions each (FUZZ_EXECUTIONS sets
- * another number, `--quick` 20,000). The exit code is 1 when anything failed.
+ * Runs the targets of every `fuzz/*.targets.ts`; the exit code is 1 when anything failed.
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readOptions, refuse, wholeNumber } from '../scripts/command-line.ts'
 import { BlockCoverage } from './coverage.ts'
 import { fuzz, type FuzzFailure } from './engine.ts'
 import type { FuzzModule, FuzzTarget } from './target.ts'
@@ -18,15 +14,24 @@ import { Watchdog } from './watchdog.ts'
 const EXECUTIONS = 1_000_000
 const QUICK_EXECUTIONS = 20_000
 
-const { values } = parseArgs({
-  options: {
+const values = readOptions(
+  `
+npm run fuzz -- [options]
+
+  --executions N  of each target (1000000, or FUZZ_EXECUTIONS)
+  --quick         20000 of each
+  --seed N        the random choices (another one each time; printed at the start)
+  --only TEXT     targets whose name contains TEXT
+  --input HEX     run this one input instead
+`,
+  {
     executions: { type: 'string' },
     quick: { type: 'boolean', default: false },
     seed: { type: 'string' },
     only: { type: 'string', default: '' },
     input: { type: 'string' },
   },
-})
+)
 
 async function targets(): Promise<FuzzTarget[]> {
   const found: FuzzTarget[] = []
@@ -36,13 +41,6 @@ async function targets(): Promise<FuzzTarget[]> {
     found.push(...module.targets.filter((target) => target.name.includes(values.only)))
   }
   return found
-}
-
-function count(text: string | undefined, fallback: number): number {
-  if (text === undefined) return fallback
-  const number = Number(text)
-  if (!Number.isSafeInteger(number)) throw new Error(`not a whole number: ${text}`)
-  return number
 }
 
 function printFailure(target: FuzzTarget, failure: FuzzFailure, seed: number): void {
@@ -85,16 +83,19 @@ async function runTarget(target: FuzzTarget, plan: Plan): Promise<boolean> {
 async function main(): Promise<void> {
   const coverage = new BlockCoverage((url) => url.includes('/packages/'))
   const chosen = await targets()
-  if (chosen.length === 0) throw new Error(`no target has "${values.only}" in its name`)
+  if (chosen.length === 0) refuse(`--only ${values.only}: no target has that in its name`)
   if (values.input !== undefined) {
+    if (!/^([0-9a-f]{2})*$/i.test(values.input)) refuse(`--input: expected hexadecimal digits`)
     for (const target of chosen) await target.run(new Uint8Array(Buffer.from(values.input, 'hex')))
     console.log(`${chosen.length} passed, 0 failed`)
     return
   }
-  const asked = process.env['FUZZ_EXECUTIONS']
-  const fallback = values.quick ? QUICK_EXECUTIONS : count(asked, EXECUTIONS)
-  const executions = count(values.executions, fallback)
-  const seed = count(values.seed, Date.now() % 1_000_000_007)
+  const asked = wholeNumber('executions', values.executions ?? process.env['FUZZ_EXECUTIONS'], {
+    fallback: EXECUTIONS,
+    min: 1,
+  })
+  const executions = values.quick && values.executions === undefined ? QUICK_EXECUTIONS : asked
+  const seed = wholeNumber('seed', values.seed, { fallback: Date.now() % 1_000_000_007 })
   console.log(`seed ${seed}, ${executions} executions a target`)
   let passed = 0
   for (const target of chosen) if (await runTarget(target, { executions, seed, coverage })) passed++

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=16
+#!/usr/bin/env -S node --max-semi-space-size=8
 /** The process: configuration, signals, exit codes. */
 import { readFileSync } from 'node:fs'
 import { formatHostPort } from './config/addresses.ts'
