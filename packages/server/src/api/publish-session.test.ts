@@ -164,7 +164,7 @@ test('acks that come after a call has ended touch no buffer of others', async (t
   // The buffers of the call belong to whoever takes them next.
   const slabs = Array.from({ length: 8 }, () => takeSlab().fill(0xaa))
   gate.open()
-  await opened.partition.stop()
+  await opened.partition.end()
   assert.equal(opened.log.syncedOffset, 1)
   for (const slab of slabs) assert.ok(slab.every((byte) => byte === 0xaa))
   for (const slab of slabs) giveSlab(slab)
@@ -228,7 +228,7 @@ test('messages of a call that ends before the turn does are written', async (t) 
   await call.send(...Array.from({ length: 10 }, (_, index) => `last ${index}`))
   await call.cancel()
   fixture.endTurn()
-  await opened.partition.stop()
+  await opened.partition.end()
   assert.equal(opened.log.newestOffset, 9)
 })
 

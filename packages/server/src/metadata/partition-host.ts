@@ -22,6 +22,12 @@ export interface PartitionHost {
   open(wanted: WantedPartition): Promise<void>
   /** Brings a running partition of the same incarnation in line: role, leader, epochs, ISR, readonly. */
   update(wanted: WantedPartition): Promise<void>
+  /**
+   * The leadership under which this partition runs has been replaced by a newer one. Must return
+   * at once and not throw: a leader acknowledges nothing from here on [E2]. `update` or `close`
+   * follows when its turn has come.
+   */
+  supersede(running: WantedPartition): void
   /** Stops the partition and closes its log; data stays. Fine when it does not run. */
   close(running: WantedPartition): Promise<void>
 }

@@ -22,6 +22,8 @@ export type SlotStep = 'open' | 'update' | 'close'
 export interface SlotOwner {
   want(): Want
   carryOut(step: SlotStep, wanted: WantedPartition): Promise<void>
+  /** What runs, or is about to, must not go on under the leadership it has. Must not throw. */
+  superseded(running: WantedPartition): void
   failed(failure: SlotFailure): void
   recovered(): void
   /** Called whenever the slot has come to rest or let go of an incarnation. */
@@ -91,6 +93,11 @@ export class PartitionSlot {
 
   /** Something may have changed. */
   wake(): void {
+    this.#supersede()
+    this.#start()
+  }
+
+  #start(): void {
     // A busy slot reads the want again before it rests.
     if (this.#busy) return
     const planned = this.#plan()
@@ -131,7 +138,7 @@ export class PartitionSlot {
     this.#stopped = true
     this.#backoff.reset()
     this.#failure = undefined
-    this.wake()
+    this.#start()
     while (this.#busy) await new Promise<Settlement>((resolve) => this.#waiters.push(resolve))
     this.#backoff.reset()
   }
@@ -173,6 +180,14 @@ export class PartitionSlot {
     if (reason === undefined || next === undefined) return false
     this.#rest(() => this.#fail(next, new Error(reason)))
     return true
+  }
+
+  /** A leader must not go on acknowledging while its turn to be changed has not come [E2]. */
+  #supersede(): void {
+    const want = this.#want()
+    for (const held of [this.#running, this.#inFlight?.wanted]) {
+      if (held !== undefined && isSuperseded(want, held)) this.#owner.superseded(held)
+    }
   }
 
   #want(): Want {
@@ -222,6 +237,12 @@ export class PartitionSlot {
     return { kind: this.#running === undefined ? 'absent' : 'running' }
   }
 }
+
+/** A pause or a deletion takes no leadership away: what was accepted before is finished. */
+const isSuperseded = (want: Want, held: WantedPartition): boolean =>
+  want.kind === 'running' &&
+  want.wanted.stream.incarnation === held.stream.incarnation &&
+  want.wanted.partition.leaderEpoch !== held.partition.leaderEpoch
 
 const sameStep = (a: PlannedStep | undefined, b: PlannedStep | undefined): boolean =>
   a?.step === b?.step &&

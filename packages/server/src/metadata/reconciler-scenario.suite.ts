@@ -75,6 +75,10 @@ class ScriptedHost implements PartitionHost, StreamDataDirectories {
     assert.equal(this.open_.get(wanted.directory), wanted.stream.incarnation)
   }
 
+  supersede(running: WantedPartition): void {
+    this.calls.push(`supersede ${nameOf(running)}`)
+  }
+
   async close(wanted: WantedPartition): Promise<void> {
     await this.#call(`close ${nameOf(wanted)}`)
     this.open_.delete(wanted.directory)

@@ -101,6 +101,12 @@ class World implements PartitionHost, StreamDataDirectories, Clock {
     })
   }
 
+  supersede(running: WantedPartition): void {
+    const wanted = this.state.streams.get(running.stream.name)?.partitions[running.partition.id]
+    const { leaderEpoch } = running.partition
+    assert.ok(wanted && leaderEpoch < wanted.leaderEpoch, 'superseded by nothing newer')
+  }
+
   async close(running: WantedPartition): Promise<void> {
     await this.#call(running.directory, () => this.open_.delete(running.directory))
   }

@@ -145,7 +145,11 @@ test('a change of leader reaches a running partition as an update', async () => 
   await settle()
   apply({ kind: 'change-leader', stream: 'foo', partition: 0, leader: 'b', partitionEpoch: 1 })
   await settle()
-  assert.deepEqual(host.calls.slice(2), ['open foo@1/0 leader', 'update foo@1/0 follower'])
+  assert.deepEqual(host.calls.slice(2), [
+    'open foo@1/0 leader',
+    'supersede foo@1/0 leader',
+    'update foo@1/0 follower',
+  ])
 })
 
 test('stopping closes what runs, waits for what is under way and leaves no timer', async () => {
@@ -232,4 +236,65 @@ test('a partition fenced and paused is closed once, and opens when it is resumed
   assert.equal(clock.pending, 0)
   resume('foo')
   assert.deepEqual(await reconciler.settled('foo', 0), { kind: 'running' })
+})
+
+test('a leader is told at once that another leadership replaced its own, even while it is busy [E2]', async () => {
+  const { host, reconciler, create, apply } = scenario()
+  await reconciler.start([])
+  create('foo', 1, ['a', 'b'])
+  await settle()
+  const release = host.hold('update foo@1/0 leader')
+  const ref = { stream: 'foo', partition: 0, partitionEpoch: 0 }
+  const isrChange = { ...ref, replica: 'b', leader: 'a', leaderEpoch: 1 }
+  apply({ kind: 'shrink-isr', ...isrChange })
+  await settle()
+  // A change of the ISR is under way and takes no leadership away.
+  assert.ok(!host.calls.some((line) => line.startsWith('supersede')))
+  apply({ kind: 'expand-isr', ...isrChange })
+  apply({ kind: 'change-leader', ...ref, leader: 'b' })
+  assert.equal(host.calls.at(-1), 'supersede foo@1/0 leader')
+  release()
+  await settle()
+  assert.equal(host.calls.at(-1), 'update foo@1/0 follower')
+})
+
+test('a pause and a stop let a leader finish what it accepted', async () => {
+  const { host, reconciler, create, pause } = scenario()
+  await reconciler.start([])
+  create('foo')
+  create('bar')
+  await settle()
+  pause('foo')
+  await settle()
+  await reconciler.stop()
+  assert.ok(!host.calls.some((line) => line.startsWith('supersede')))
+  assert.deepEqual(host.calls.slice(-2), ['close foo@1/0 leader', 'close bar@2/0 leader'])
+})
+
+test('after a restored snapshot everything is compared, and nothing is deleted for want of metadata [M9]', async () => {
+  const { state, host, reconciler, create } = scenario()
+  await reconciler.start([])
+  create('kept')
+  create('gone')
+  create('replaced')
+  await settle()
+  const replaced = state.streams.get('replaced')
+  assert.ok(replaced)
+  state.removeStream('gone')
+  state.putStream({ ...replaced, incarnation: 9 })
+  state.putStream({ ...replaced, name: 'new', incarnation: 10 })
+  const before = host.calls.length
+  reconciler.compareAll()
+  await settle()
+  assert.deepEqual(
+    new Set(host.calls.slice(before)),
+    new Set([
+      'close gone@2/0 leader',
+      'close replaced@3/0 leader',
+      'claim replaced@9',
+      'claim new@10',
+      'open replaced@9/0 leader',
+      'open new@10/0 leader',
+    ]),
+  )
 })

@@ -92,6 +92,20 @@ export class Reconciler {
   }
 
   /**
+   * The whole state may be another one, as after a snapshot of the metadata leader was restored:
+   * every partition is compared again. What is no longer in the state is closed and its data left
+   * where it is; only a committed deletion removes any [M9].
+   */
+  compareAll(): void {
+    if (this.#stopped || this.#early !== undefined) return
+    for (const [name, work] of this.#works) {
+      work.wake()
+      if (work.idle) this.#context.idle(name, work)
+    }
+    for (const name of this.#state.streams.keys()) this.#workOf(name).wake()
+  }
+
+  /**
    * Resolves when the partition runs as the metadata wants it, is known not to be wanted here, or
    * has failed. A CreateStream answers after this, so that the stream it made has leaders
    * [LB clients 2.0.13].

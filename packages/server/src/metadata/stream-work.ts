@@ -125,6 +125,7 @@ export class StreamWork {
         {
           want: () => this.#want(partition),
           carryOut: (step, wanted) => this.#carryOut(step, wanted),
+          superseded: (running) => this.#context.host.supersede(running),
           failed: (failure) => this.#failed(partition, failure),
           recovered: () => {
             const stream = this.#name

@@ -24,7 +24,7 @@ export class AckDispatcher {
   readonly #recycle: (batch: IngestBatch) => void
   readonly #budget: IngestBudget
   readonly #maxBytes: number
-  readonly #acksCanCome: boolean
+  readonly #acksCanCome: () => boolean
   readonly #onRetired: () => void
   #waitingBytes = 0
   /** Of these, batches whose LEADER records wait too: for a sync, with policy `always`. */
@@ -38,7 +38,7 @@ export class AckDispatcher {
     readonly budget: IngestBudget
     readonly maxBytes: number
     /** False while the ISR is too small for AckPolicy ALL [reliability R5]. */
-    readonly acksCanCome: boolean
+    readonly acksCanCome: () => boolean
     /** Told after batches have been answered. */
     readonly onRetired: () => void
   }) {
@@ -49,6 +49,11 @@ export class AckDispatcher {
     this.#maxBytes = options.maxBytes
     this.#acksCanCome = options.acksCanCome
     this.#onRetired = options.onRetired
+  }
+
+  /** True when every record that was appended has had its answer, as far as one is owed. */
+  get empty(): boolean {
+    return this.#waiting.length === 0
   }
 
   /**
@@ -73,7 +78,7 @@ export class AckDispatcher {
    * Acks that cannot come at all are no reason to wait: that might never end.
    */
   get congested(): boolean {
-    if (!this.#acksCanCome || this.#waitingBytes === 0) return false
+    if (this.#waitingBytes === 0 || !this.#acksCanCome()) return false
     return this.#waitingBytes * 2 > this.#maxBytes || this.#budget.congested
   }
 

@@ -126,7 +126,7 @@ test('stop writes and answers what was accepted, and refuses what comes later', 
   for (let index = 0; index < 20; index++) {
     publish({ value: Buffer.from(`s${index}`), correlationId: `s${index}`, ackPolicy: 1 }, sink)
   }
-  await partition.stop()
+  await partition.end()
   assert.equal(sink.answers.filter(({ error }) => error === 0).length, 20)
   assert.equal(log.syncedOffset, 19)
   publish({ value: Buffer.from('late'), correlationId: 'late' }, sink)

@@ -55,7 +55,7 @@ test('after a failed sync nothing it covered is ever acknowledged, whatever the 
     await fenced
     publish({ correlationId: 'after', ackPolicy: 0 }, sink)
     partition.kick()
-    await partition.stop()
+    await partition.end()
     await log.close()
     assert.deepEqual(
       sink.answers.filter(({ error }) => error === 0),
@@ -84,7 +84,7 @@ test('a batch that is still being appended when a sync fails is not acknowledged
   gate.open(failed())
   await fenced
   append.open()
-  await partition.stop()
+  await partition.end()
   assert.deepEqual(
     sink.answers.filter(({ error }) => error === 0),
     [],
@@ -164,7 +164,7 @@ test('stopping ends although other partitions hold the whole budget', async (t) 
   const sink = new Collector()
   publish({ correlationId: 'a' }, sink)
   budget.take(900)
-  await partition.stop()
+  await partition.end()
   assert.equal(sink.answers[0]?.error, 0)
 })
 
@@ -175,7 +175,7 @@ test('stopping does not wait for a batch to fill', async (t) => {
   const sink = new Collector()
   publish({ correlationId: 'a', ackPolicy: 1 }, sink)
   partition.kick()
-  await partition.stop()
+  await partition.end()
   assert.deepEqual(sink.answers, [{ id: 'a', offset: 0, error: 0 }])
 })
 

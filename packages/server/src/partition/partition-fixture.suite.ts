@@ -209,13 +209,14 @@ export async function openPartition(
     streamSubject: 'orders',
     subject: 'orders',
     group: '',
-    leaderEpoch: 1,
     log,
     cipher: undefined,
     budget,
     ackBudget: new IngestBudget(10_000_000),
     clock: createSystemClock(),
     logger: silentLogger,
+    listen: () => () => undefined,
+    flush: () => Promise.resolve(),
     onFenced: fenced.resolve,
     settings: {
       syncPolicy: 'interval',
@@ -230,7 +231,8 @@ export async function openPartition(
       ...settings,
     },
   })
-  await partition.lead()
+  const roles = { id: 0, replicas: ['a'], isr: ['a'], leader: 'a', leaderEpoch: 1, epoch: 1 }
+  await partition.begin(roles, { continues: false, proven: true, damaged: false })
   const view = new PublishView()
   const arrival = arrivalAt('orders', '')
   return {

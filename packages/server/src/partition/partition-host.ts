@@ -3,17 +3,13 @@
  * how. A partition's log, its listening on NATS and its place in the table of running partitions
  * begin and end here.
  */
-import {
-  CommitLog,
-  type Disk,
-  DiskError,
-  type FileCache,
-  type LogProblem,
-  type RetentionPolicy,
-  type TailCache,
-} from '@liftbridge/log'
+import type { Disk, FileCache, TailCache } from '@liftbridge/log'
 import { effectiveConfig, type EffectiveConfig, type StreamDefaults } from '@liftbridge/metadata'
-import { partitionSubject } from '@liftbridge/wire'
+import {
+  partitionSubject,
+  REPLICATION_HEADER_BYTES,
+  REPLICATION_HEADER_WITH_BOUNDS_BYTES,
+} from '@liftbridge/wire'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import {
@@ -22,14 +18,16 @@ import {
   INGEST_QUEUE_MAX_BYTES,
   INGEST_QUEUE_MAX_MESSAGES,
   INGEST_TOTAL_MAX_BYTES,
-  REPLICATION_OVERHEAD_BYTES,
 } from '../config/limits.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { PartitionHost, WantedPartition } from '../metadata/partition-host.ts'
+import type { Replication } from '../replication/replication.ts'
 import { masterKeyProblem, ValueCipher } from './encryption.ts'
 import type { BatchLimits } from './ingest.ts'
 import { IngestBudget } from './ingest-budget.ts'
-import { Partition } from './partition.ts'
+import { Partition, type PartitionSettings } from './partition.ts'
+import type { LogFacts, ReplicatedOptions } from './partition-options.ts'
+import { PartitionLogs, retentionOf, type OpenedLog } from './partition-logs.ts'
 import type { SubjectRouter } from './subject-router.ts'
 
 export type HostOptions = {
@@ -47,13 +45,15 @@ export type HostOptions = {
   readonly natsMaxPayloadBytes: () => number
   /** The partition cannot go on as it is; the reconciler should try again. */
   readonly onFenced: (stream: string, partition: number, reason: string) => void
+  /** The other servers; absent on a server without any. */
+  readonly replication?: Replication
 }
 
 type Running = {
-  readonly wanted: WantedPartition
+  wanted: WantedPartition
   readonly partition: Partition
+  readonly opened: OpenedLog
   effective: EffectiveConfig
-  readonly unlisten: () => void
   /** When the log is cleaned next, on the monotonic clock. */
   nextCleanMs: number
   /** When it was opened, on the same clock. */
@@ -63,16 +63,13 @@ type Running = {
 export class Partitions implements PartitionHost {
   readonly #options: HostOptions
   readonly #running = new Map<string, Map<number, Running>>()
-  /** By directory: logs whose latest sync failed, and the last offset durable before. */
-  readonly #distrusted = new Map<
-    string,
-    { readonly incarnation: number; readonly beyond: number }
-  >()
+  readonly #logs: PartitionLogs
   readonly #budget = new IngestBudget(INGEST_TOTAL_MAX_BYTES)
   readonly #ackBudget = new IngestBudget(ACKS_TOTAL_MAX_BYTES)
 
   constructor(options: HostOptions) {
     this.#options = options
+    this.#logs = new PartitionLogs(options)
   }
 
   get(stream: string, partition: number): Partition | undefined {
@@ -104,6 +101,7 @@ export class Partitions implements PartitionHost {
   *idle(nowMs: number): Generator<Partition> {
     for (const partitions of this.#running.values()) {
       for (const { partition, effective, openedMs } of partitions.values()) {
+        if (partition.role !== 'leader') continue
         const { autoPauseTimeMs, autoPauseDisableIfSubscribers } = effective
         if (autoPauseTimeMs === 0) continue
         if (autoPauseDisableIfSubscribers && partition.subscribers > 0) continue
@@ -114,51 +112,92 @@ export class Partitions implements PartitionHost {
   }
 
   async open(wanted: WantedPartition): Promise<void> {
-    const { stream, partition } = wanted
-    const effective = effectiveConfig(stream.config, this.#options.defaults())
+    const effective = effectiveConfig(wanted.stream.config, this.#options.defaults())
     const cipher = this.#cipherFor(effective)
-    const log = await this.#openTrusted(wanted, effective)
+    const opened = await this.#openLog(wanted, effective)
+    const openedMs = this.#options.clock.monotonicMs()
+    const nextCleanMs = openedMs + effective.cleanerIntervalMs
+    const partition = this.#makePartition(wanted, { effective, cipher, opened })
+    const running = { wanted, partition, opened, effective, nextCleanMs, openedMs }
+    // Before it begins: a leader that is deposed in that very moment must be found.
+    this.#add(running)
     try {
-      log.setReadonly(partition.readonly)
-      const running = this.#makePartition(wanted, { effective, cipher, log })
-      await running.lead()
-      const unlisten = this.#options.router.listen(running)
-      try {
-        await this.#options.router.flush()
-      } catch (error) {
-        unlisten()
-        // It may have taken messages from NATS already.
-        await running.stop()
-        throw error
-      }
-      const openedMs = this.#options.clock.monotonicMs()
-      const nextCleanMs = openedMs + effective.cleanerIntervalMs
-      this.#add({ wanted, partition: running, effective, unlisten, nextCleanMs, openedMs })
+      opened.log.setReadonly(wanted.partition.readonly)
+      await partition.begin(wanted.partition, await this.#factsOf(running))
     } catch (error) {
-      await this.#closeLog(wanted, log)
+      this.#remove(wanted)
+      await this.#logs.close(wanted, opened, 0)
       throw error
     }
   }
 
-  /** A partition of one server changes its readonly flag only; anything else means a new start. */
   async update(wanted: WantedPartition): Promise<void> {
     const running = this.#find(wanted)
     if (!running) return this.open(wanted)
-    if (running.wanted.partition.leaderEpoch !== wanted.partition.leaderEpoch) {
+    const { partition, opened } = running
+    const before = running.wanted
+    running.wanted = wanted
+    opened.log.setReadonly(wanted.partition.readonly)
+    if (before.partition.leaderEpoch === wanted.partition.leaderEpoch) {
+      partition.changed(wanted.partition)
+      return undefined
+    }
+    await partition.end()
+    if (opened.health.damaged || opened.log.state !== 'open') {
       await this.close(wanted)
       return this.open(wanted)
     }
-    running.partition.log.setReadonly(wanted.partition.readonly)
-    return undefined
+    try {
+      const { proven } = partition
+      await partition.begin(wanted.partition, { continues: false, proven, damaged: false })
+      return undefined
+    } catch (error) {
+      // What rejected is tried again from the start.
+      await this.close(wanted)
+      throw error
+    }
+  }
+
+  /** The leader of a partition tells that there is something to fetch. */
+  notified(stream: string, partition: number): void {
+    this.get(stream, partition)?.notified()
+  }
+
+  /**
+   * Before others lead: partitions with other replicas take no more messages, and what they took
+   * gets its answer. Resolves when that is done, or after `timeoutMs`.
+   */
+  async quiesce(timeoutMs: number): Promise<void> {
+    const { clock } = this.#options
+    const leaders = Array.from(this.all()).filter(
+      ({ role, isr }) => role === 'leader' && isr.length > 1,
+    )
+    const deadlineMs = clock.monotonicMs() + timeoutMs
+    await Promise.race([
+      Promise.all(leaders.map((partition) => partition.quiesce())),
+      new Promise<void>((resolve) => clock.after(timeoutMs, resolve)),
+    ])
+    const waits = (): boolean => leaders.some(({ settled }) => !settled)
+    while (waits() && clock.monotonicMs() < deadlineMs) {
+      await new Promise<void>((resolve) => clock.after(QUIESCE_LOOK_MS, resolve))
+    }
+  }
+
+  supersede({ stream, partition }: WantedPartition): void {
+    const running = this.#running.get(stream.name)?.get(partition.id)
+    if (running?.wanted.stream.incarnation !== stream.incarnation) return
+    if (running.wanted.partition.leaderEpoch !== partition.leaderEpoch) return
+    running.partition.supersede()
   }
 
   async close(wanted: WantedPartition): Promise<void> {
     const running = this.#find(wanted)
     if (!running) return
     this.#remove(wanted)
-    running.unlisten()
-    await running.partition.stop()
-    await this.#closeLog(running.wanted, running.partition.log)
+    const { partition, opened } = running
+    const ledEpoch = partition.role === 'leader' ? partition.leaderEpoch : 0
+    await partition.end()
+    await this.#logs.close(running.wanted, opened, ledEpoch)
   }
 
   /** The configuration has changed: running partitions take over what they can. */
@@ -188,51 +227,43 @@ export class Partitions implements PartitionHost {
     return new ValueCipher(masterKey)
   }
 
-  /** Closes a log; when a sync failed, the next opening must not believe what it reads [D7]. */
-  async #closeLog(wanted: WantedPartition, log: CommitLog): Promise<void> {
-    await log.close()
-    if (log.failure === undefined) return
-    const { incarnation } = wanted.stream
-    this.#distrusted.set(wanted.directory, { incarnation, beyond: log.syncedOffset })
-  }
-
-  async #openTrusted(wanted: WantedPartition, effective: EffectiveConfig): Promise<CommitLog> {
-    const { directory, stream } = wanted
-    const distrusted = this.#distrusted.get(directory)
-    const isSame = distrusted?.incarnation === stream.incarnation
-    const beyond = isSame ? distrusted.beyond : undefined
-    try {
-      const log = await this.#openLog(wanted, effective, beyond)
-      this.#distrusted.delete(directory)
-      return log
-    } catch (error) {
-      // It may have been a sync that failed; then only the high watermark's file can be believed.
-      if (error instanceof DiskError && error.code === 'io' && beyond === undefined) {
-        this.#distrusted.set(directory, { incarnation: stream.incarnation, beyond: -1 })
-      }
-      throw error
-    }
-  }
-
-  #openLog(
-    wanted: WantedPartition,
-    effective: EffectiveConfig,
-    distrustBeyond: number | undefined,
-  ): Promise<CommitLog> {
-    const { disk, files, tails, logger } = this.#options
-    const at = { stream: wanted.stream.name, partition: wanted.partition.id }
-    return CommitLog.open({
-      disk,
-      files,
-      tails,
-      directory: wanted.directory,
-      ...(distrustBeyond === undefined ? {} : { distrustBeyond }),
-      segmentMaxBytes: effective.segmentMaxBytes,
-      segmentMaxAgeMs: effective.segmentMaxAgeMs,
-      retention: retentionOf(effective),
-      compact: effective.compactEnabled,
-      onProblem: (problem) => reportProblem(logger.child(at), problem),
+  /** A damaged copy gives way to an empty one, which the leader fills [T2]. */
+  async #openLog(wanted: WantedPartition, effective: EffectiveConfig): Promise<OpenedLog> {
+    const { role, partition } = wanted
+    const opened = await this.#logs.open(wanted, effective, () => this.#damaged(wanted))
+    const isCopy = role === 'follower' && partition.replicas.length > 1
+    if (!isCopy || !opened.health.damaged) return opened
+    await this.#logs.close(wanted, opened, 0)
+    this.#options.logger.error('a damaged replica begins anew; its leader has the data', {
+      stream: wanted.stream.name,
+      partition: partition.id,
     })
+    await this.#logs.putAside(wanted)
+    return this.#logs.open(wanted, effective, () => this.#damaged(wanted))
+  }
+
+  /** With other replicas a damaged log is replaced: this one must not lead, nor be counted [T2]. */
+  #damaged({ stream, partition }: WantedPartition): void {
+    if (partition.replicas.length === 1) return
+    this.#options.onFenced(stream.name, partition.id, 'its log is damaged')
+  }
+
+  /** What is known of a log that was just opened. */
+  async #factsOf({ wanted, opened }: Running): Promise<LogFacts> {
+    const { partition, stream } = wanted
+    const { health, log, ledInOrder } = opened
+    const { replication } = this.#options
+    const continues = ledInOrder > 0 && ledInOrder === partition.leaderEpoch
+    if (replication === undefined || partition.replicas.length === 1) {
+      return { continues, proven: true, damaged: false }
+    }
+    const { run } = replication
+    const { policy } = this.#options.config().streams.sync
+    const mayLackTail = health.lostTail || (!run.endedCleanly && policy === 'never')
+    // What an older data directory held is gone with it [KIP-903].
+    const isNewcomer = log.newestOffset < 0 && stream.incarnation <= run.bornAtIndex
+    const proven = !mayLackTail && !isNewcomer && !(await this.#logs.isAside(wanted))
+    return { continues, proven, damaged: health.damaged }
   }
 
   #makePartition(
@@ -240,13 +271,12 @@ export class Partitions implements PartitionHost {
     parts: {
       readonly effective: EffectiveConfig
       readonly cipher: ValueCipher | undefined
-      readonly log: CommitLog
+      readonly opened: OpenedLog
     },
   ): Partition {
-    const { clock, logger, natsMaxPayloadBytes } = this.#options
-    const config = this.#options.config()
+    const { clock, logger, router } = this.#options
     const { stream, partition } = wanted
-    const largest = Math.min(config.clustering.replicationMaxBytes, natsMaxPayloadBytes())
+    const replicated = this.#replicatedFor(wanted, parts)
     return new Partition({
       stream: stream.name,
       incarnation: stream.incarnation,
@@ -254,26 +284,70 @@ export class Partitions implements PartitionHost {
       streamSubject: stream.subject,
       subject: partitionSubject(stream.subject, partition.id),
       group: stream.group,
-      // Data of a Go server may carry epochs of its own Raft log, beyond ours [R9].
-      leaderEpoch: Math.max(partition.leaderEpoch, parts.log.leaderEpoch),
-      log: parts.log,
+      log: parts.opened.log,
       cipher: parts.cipher,
       budget: this.#budget,
       ackBudget: this.#ackBudget,
       clock,
       logger,
+      ...(replicated ? { replicated } : {}),
+      listen: (listener) => router.listen(listener),
+      flush: () => router.flush(),
       onFenced: (reason) => this.#options.onFenced(stream.name, partition.id, reason),
-      settings: {
-        syncPolicy: config.streams.sync.policy,
-        syncMaxMessages: config.streams.sync.messages,
-        minIsr: parts.effective.minIsr,
-        optimisticConcurrency: parts.effective.optimisticConcurrencyControl,
-        maxRecordBytes: largest - REPLICATION_OVERHEAD_BYTES,
-        batch: batchLimits(config),
-        queueMaxMessages: INGEST_QUEUE_MAX_MESSAGES,
-        queueMaxBytes: INGEST_QUEUE_MAX_BYTES,
-        acksMaxBytes: ACKS_MAX_BYTES,
+      settings: this.#settingsFor(wanted, parts.effective),
+    })
+  }
+
+  #settingsFor({ partition }: WantedPartition, effective: EffectiveConfig): PartitionSettings {
+    const config = this.#options.config()
+    const isShared = partition.replicas.length > 1
+    const overhead = isShared ? REPLICATION_HEADER_WITH_BOUNDS_BYTES : REPLICATION_HEADER_BYTES
+    return {
+      syncPolicy: config.streams.sync.policy,
+      syncMaxMessages: config.streams.sync.messages,
+      minIsr: effective.minIsr,
+      optimisticConcurrency: effective.optimisticConcurrencyControl,
+      // A record that fits no response could never be replicated [LB 7.A7].
+      maxRecordBytes: this.#responseMaxBytes() - overhead,
+      batch: batchLimits(config),
+      queueMaxMessages: INGEST_QUEUE_MAX_MESSAGES,
+      queueMaxBytes: INGEST_QUEUE_MAX_BYTES,
+      acksMaxBytes: ACKS_MAX_BYTES,
+    }
+  }
+
+  #replicatedFor(
+    wanted: WantedPartition,
+    { effective, opened }: { readonly effective: EffectiveConfig; readonly opened: OpenedLog },
+  ): ReplicatedOptions | undefined {
+    const { replication } = this.#options
+    if (replication === undefined) return undefined
+    return {
+      replication,
+      logIncarnation: replication.run.nextIncarnation(),
+      compacted: effective.compactEnabled,
+      maxResponseBytes: () => this.#responseMaxBytes(),
+      onDamaged: () => {
+        if (opened.health.damaged) return
+        opened.health.damaged = true
+        this.#damaged(wanted)
       },
+      onProven: () => this.#proven(wanted),
+    }
+  }
+
+  #responseMaxBytes(): number {
+    const { config, natsMaxPayloadBytes } = this.#options
+    return Math.min(config().clustering.replicationMaxBytes, natsMaxPayloadBytes())
+  }
+
+  /** The copy has everything: a damaged one that it took the place of is not needed any more. */
+  #proven(wanted: WantedPartition): void {
+    const { stream, partition } = wanted
+    const at = { stream: stream.name, partition: partition.id }
+    // It is told once, and costs a copy that an operator may remove.
+    void this.#logs.replaced(wanted).catch((error: unknown) => {
+      this.#options.logger.warn('a replaced replica could not be marked', { ...at, error })
     })
   }
 
@@ -295,40 +369,10 @@ export class Partitions implements PartitionHost {
   }
 }
 
+/** Acks of a busy partition come every few milliseconds. */
+const QUIESCE_LOOK_MS = 5
+
 /** 0 and 1 both mean that every message is written alone. */
 function batchLimits({ batch }: Config): BatchLimits {
   return { maxMessages: Math.max(1, batch.maxMessages), maxTimeMs: batch.maxTimeMs }
-}
-
-function retentionOf(effective: EffectiveConfig): RetentionPolicy {
-  return {
-    maxBytes: effective.retentionMaxBytes,
-    maxMessages: effective.retentionMaxMessages,
-    maxAgeMs: effective.retentionMaxAgeMs,
-  }
-}
-
-function reportProblem(logger: Logger, problem: LogProblem): void {
-  switch (problem.kind) {
-    case 'segment-quarantined':
-      logger.error('a segment is damaged: its damaged records are not served', problem)
-      return
-    case 'durable-tail-missing':
-      logger.error('the log ends before what was durable once', problem)
-      return
-    case 'tail-cut':
-      logger.warn('an incomplete tail was cut off', problem)
-      return
-    case 'hint-rebuilt':
-      logger.info('a hint file was made again', problem)
-      return
-    case 'hint-not-written':
-      logger.warn('a hint file could not be written and will be tried again', problem)
-      return
-    case 'failed':
-      logger.error('the log is fenced', problem)
-      return
-    default:
-      problem satisfies never
-  }
 }

@@ -23,7 +23,7 @@ test('a sink that throws fences its partition and not the process', async (t) =>
   const sink = new Collector()
   publish({ correlationId: 'b' }, sink)
   assert.equal(sink.answers[0]?.error, 1)
-  await partition.stop()
+  await partition.end()
 })
 
 test('an ack for any inbox and any text is delivered or dropped, never thrown', () => {

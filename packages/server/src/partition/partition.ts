@@ -1,65 +1,50 @@
 /**
- * One partition led by this server: it owns the partition's log, takes messages from the router,
- * and drives the leader core. Nothing in here is shared with another partition, so whatever goes
- * wrong stays here: a log that cannot go on is fenced and reported, the others go on.
+ * One partition on this server: its log, and the role that this server has in it. Nothing in here
+ * is shared with another partition, so whatever goes wrong stays here: a log that cannot go on is
+ * fenced and reported, the others go on.
  *
- *     accept ─> ingest ─> log.append ─> leader.step ─> acks, high watermark ─> readers
- *                              └─> log.sync (group commit) ─> leader.step ─┘
+ *     none ──begin──> leader    takes messages, acknowledges, serves replicas and readers
+ *                     candidate named leader, but must not lead; asks for another leadership
+ *                     follower  copies the leader's log; may be read while it is in the ISR
+ *      ^────end────── any of these, in order; `supersede` stops a leader at once before that
  */
 import type { CommitLog } from '@liftbridge/log'
-import { PartitionLeader, type LeaderOutput, type SyncPolicy } from '@liftbridge/replication'
+import { decideLeadership, type LeaderStanding } from '@liftbridge/replication'
 import type { PublishView } from '@liftbridge/wire'
-import type { Clock } from '../clock.ts'
-import type { Logger } from '../logging/logger.ts'
+import { Candidacy, type CandidacyReason } from '../replication/candidacy.ts'
+import type { FetchService } from '../replication/fetch-service.ts'
+import type { Following } from '../replication/following.ts'
 import { ACK_UNKNOWN, AckSource, type AckSink } from './ack.ts'
-import { AckDispatcher } from './ack-dispatcher.ts'
 import type { Arrival } from './arrival.ts'
 import type { ValueCipher } from './encryption.ts'
 import { GroupReaders } from './group-readers.ts'
-import { Ingest, type BatchLimits } from './ingest.ts'
-import type { IngestBatch } from './ingest-batch.ts'
-import type { IngestBudget } from './ingest-budget.ts'
+import type { BatchLimits, Ingest } from './ingest.ts'
+import { Leadership, type PartitionSettings, type Receipts } from './leadership.ts'
+import type { LogFacts, PartitionOptions, ReplicatedOptions, Roles } from './partition-options.ts'
+import { ReadTerms, type ReadTerm } from './read-term.ts'
+import { refuse } from './refusal.ts'
+import {
+  followLeader,
+  leaderOptions,
+  replicaLink,
+  serveReplicas,
+  type RoleContext,
+} from './replica-roles.ts'
 import type { Listener } from './subject-router.ts'
 
-export type PartitionOptions = {
-  readonly stream: string
-  /** Tells a stream from an earlier one of its name. */
-  readonly incarnation: number
-  readonly partition: number
-  /** Subject of the stream. */
-  readonly streamSubject: string
-  /** Subject of this partition; may have wildcards. */
-  readonly subject: string
-  readonly group: string
-  readonly leaderEpoch: number
-  readonly log: CommitLog
-  readonly settings: PartitionSettings
-  readonly cipher: ValueCipher | undefined
-  readonly budget: IngestBudget
-  /** Memory of records that wait for their acks, of all partitions. */
-  readonly ackBudget: IngestBudget
-  readonly clock: Clock
-  readonly logger: Logger
-  /** The log cannot go on; the host closes the partition and opens it again later. */
-  readonly onFenced: (reason: string) => void
-}
+export type { PartitionSettings } from './leadership.ts'
 
-export type PartitionSettings = {
-  readonly syncPolicy: SyncPolicy
-  /** With policy `interval`: written records that trigger a sync before the interval does; 0: none. */
-  readonly syncMaxMessages: number
-  readonly minIsr: number
-  readonly optimisticConcurrency: boolean
-  readonly maxRecordBytes: number
-  readonly batch: BatchLimits
-  readonly queueMaxMessages: number
-  readonly queueMaxBytes: number
-  /** Memory of this partition's records that wait for their acks. */
-  readonly acksMaxBytes: number
-}
+type Role =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'leader'
+      readonly leadership: Leadership
+      readonly fetches: FetchService | undefined
+    }
+  | { readonly kind: 'candidate'; candidacy: Candidacy | undefined }
+  | { readonly kind: 'follower'; readonly following: Following }
 
-/** A server alone is the whole ISR of its partitions. */
-const ISR_SIZE = 1
+const NO_ROLE: Role = { kind: 'none' }
 
 export class Partition implements Listener {
   readonly stream: string
@@ -68,87 +53,86 @@ export class Partition implements Listener {
   readonly streamSubject: string
   readonly subject: string
   readonly group: string
-  readonly leaderEpoch: number
   readonly log: CommitLog
   readonly cipher: ValueCipher | undefined
   readonly groupReaders: GroupReaders = new GroupReaders()
   readonly optimisticConcurrency: boolean
-  /** When the first and the latest message were received here; 0n when never. */
-  firstReceivedNs = 0n
-  latestReceivedNs = 0n
   /** Open subscriptions. */
   subscribers = 0
-  /** When the latest message came, on the monotonic clock; -Infinity when none has [LB 4.10]. */
-  latestReceivedMs: number = Number.NEGATIVE_INFINITY
   readonly #options: PartitionOptions
-  readonly #leader: PartitionLeader
-  readonly #acks: AckDispatcher
-  readonly #ingest: Ingest
-  #syncMaxMessages: number
-  #syncing: Promise<void> | undefined
-  #syncWanted = false
+  readonly #context: RoleContext
+  readonly #source: AckSource
+  readonly #receipts: Receipts = {
+    firstNs: 0n,
+    latestNs: 0n,
+    latestMs: Number.NEGATIVE_INFINITY,
+  }
+  readonly #readTerms = new ReadTerms()
+  #settings: PartitionSettings
+  #role: Role = NO_ROLE
+  #roles: Roles | undefined
+  /** Of the leadership, for the way of each message. */
+  #ingest: Ingest | undefined
+  /** Ends hearing the partition's subject. */
+  #listening: (() => void) | undefined
+  #proven = true
   #fenced = false
 
   constructor(options: PartitionOptions) {
-    const { settings, log, clock } = options
+    const { stream, partition, log, clock, logger } = options
+    this.#context = { stream, partition, log, clock, logger, settings: options.settings }
     this.stream = options.stream
     this.incarnation = options.incarnation
     this.id = options.partition
     this.streamSubject = options.streamSubject
     this.subject = options.subject
     this.group = options.group
-    this.leaderEpoch = options.leaderEpoch
-    this.log = log
+    this.log = options.log
     this.cipher = options.cipher
-    this.optimisticConcurrency = settings.optimisticConcurrency
+    this.optimisticConcurrency = options.settings.optimisticConcurrency
     this.#options = options
-    this.#syncMaxMessages = settings.syncMaxMessages
-    this.#leader = new PartitionLeader({
-      syncPolicy: settings.syncPolicy,
-      minIsr: settings.minIsr,
-      isrSize: ISR_SIZE,
-      newestOffset: log.newestOffset,
-      syncedOffset: log.syncedOffset,
-      highWatermark: log.highWatermark,
-    })
-    const source = new AckSource(options.stream, options.partition, options.streamSubject)
-    this.#acks = new AckDispatcher({
-      source,
-      now: () => clock.wallNs(),
-      recycle: (batch) => this.#ingest.recycle(batch),
-      budget: options.ackBudget,
-      maxBytes: settings.acksMaxBytes,
-      acksCanCome: settings.minIsr <= ISR_SIZE,
-      onRetired: () => this.#ingest.acksRetired(),
-    })
-    this.#ingest = new Ingest({
-      source,
-      log,
-      leaderEpoch: options.leaderEpoch,
-      maxRecordBytes: settings.maxRecordBytes,
-      batch: settings.batch,
-      budget: options.budget,
-      queueMaxMessages: settings.queueMaxMessages,
-      queueMaxBytes: settings.queueMaxBytes,
-      optimisticConcurrency: settings.optimisticConcurrency,
-      cipher: options.cipher,
-      clock,
-      acks: this.#acks,
-      onAppended: (batch) => this.#guarded(() => this.#onAppended(batch)),
-      onFailed: (error) => this.#onAppendFailed(error),
-    })
+    this.#settings = options.settings
+    this.#source = new AckSource(options.stream, options.partition, options.streamSubject)
   }
 
-  /**
-   * Begins to lead: what the log holds was written by an earlier leadership and counts as written
-   * now; it is made durable first, since a crash may have left it in the page cache only.
-   */
-  async lead(): Promise<void> {
-    const { newestOffset } = this.log
-    if (newestOffset < 0) return
-    await this.log.sync()
-    this.#carryOut(this.#leader.step({ kind: 'written', newestOffset, firstAllOffset: -1 }))
-    this.#carryOut(this.#leader.step({ kind: 'synced', offset: this.log.syncedOffset }))
+  /** What this server does for the partition now; `leader` only while it takes messages. */
+  get role(): Role['kind'] {
+    const role = this.#role
+    return role.kind === 'leader' && role.leadership.ended ? 'none' : role.kind
+  }
+
+  /** The epoch under which it has that role; 0 before any. */
+  get leaderEpoch(): number {
+    return this.#roles?.leaderEpoch ?? 0
+  }
+
+  /** The ISR as the metadata has it. */
+  get isr(): readonly string[] {
+    return this.#roles?.isr ?? []
+  }
+
+  /** Whether it may be read here now, as what, and until when. */
+  get reading(): ReadTerm | undefined {
+    return this.#readTerms.current
+  }
+
+  /** See `LogFacts.proven`; may become true while it follows. */
+  get proven(): boolean {
+    return this.#role.kind === 'follower' ? this.#role.following.proven : this.#proven
+  }
+
+  /** When the first and the latest message were received here; 0n when never. */
+  get firstReceivedNs(): bigint {
+    return this.#receipts.firstNs
+  }
+
+  get latestReceivedNs(): bigint {
+    return this.#receipts.latestNs
+  }
+
+  /** When the latest message came, on the monotonic clock; -Infinity when none has [LB 4.10]. */
+  get latestReceivedMs(): number {
+    return this.#receipts.latestMs
   }
 
   get fenced(): boolean {
@@ -156,144 +140,268 @@ export class Partition implements Listener {
   }
 
   get congested(): boolean {
-    return this.#ingest.congested
+    return this.#ingest?.congested ?? false
   }
 
   drained(): Promise<void> {
-    return this.#ingest.drained()
+    return this.#ingest?.drained() ?? Promise.resolve()
   }
 
   accept(publish: PublishView, arrival: Arrival, sink: AckSink | undefined): void {
-    this.#ingest.accept(publish, arrival, sink)
+    if (this.#ingest !== undefined) {
+      this.#ingest.accept(publish, arrival, sink)
+    } else if (sink !== undefined) {
+      const due = { error: ACK_UNKNOWN, commitNs: this.#options.clock.wallNs() }
+      refuse(this.#source, { publish, arrival }, sink, due)
+    }
   }
 
   kick(): void {
-    this.#ingest.kick()
+    this.#ingest?.kick()
   }
 
   /** Takes over settings that may change while the partition runs. */
   reconfigure(settings: { readonly batch: BatchLimits; readonly syncMaxMessages: number }): void {
-    this.#ingest.setBatch(settings.batch)
-    this.#syncMaxMessages = settings.syncMaxMessages
+    this.#settings = { ...this.#settings, ...settings }
+    if (this.#role.kind === 'leader') this.#role.leadership.reconfigure(settings)
   }
 
   /** Makes what is written durable, unless it is already; called on every tick of `streams.sync.interval`. */
   syncIfDirty(): void {
-    if (this.log.syncedOffset < this.log.newestOffset) this.#requestSync()
+    if (this.#role.kind !== 'leader' || this.log.syncedOffset >= this.log.newestOffset) return
+    this.#role.leadership.requestSync()
   }
 
-  /** Stops taking messages, finishes what was accepted, and waits for its acks where it can. */
-  async stop(): Promise<void> {
-    await this.#ingest.stop()
-    // Acks that a sync under way owes, and its failure, come before the end.
-    await this.#syncing
-    if (!this.#fenced && this.log.syncedOffset < this.log.newestOffset) {
-      try {
-        await this.#sync()
-      } catch (error) {
-        this.#fence('the log could not be synced', error)
-      }
+  /**
+   * Takes the role that the metadata gives to this server. Resolves when a leader leads: what is
+   * published from then on is heard. Rejects when it cannot; it then has no role.
+   */
+  async begin(roles: Roles, facts: LogFacts): Promise<void> {
+    this.#roles = roles
+    this.#proven = facts.proven
+    const { replicated } = this.#options
+    if (replicated === undefined) return this.#lead(roles)
+    const { serverId } = replicated.replication
+    if (roles.leader !== serverId) return this.#follow(roles, replicated)
+    const decision = decideLeadership({
+      serverId,
+      replicas: roles.replicas,
+      isr: roles.isr,
+      leaderEpoch: roles.leaderEpoch,
+      latestEpoch: this.log.leaderEpoch,
+      continues: facts.continues,
+      proven: facts.proven,
+    })
+    const damaged = facts.damaged && roles.replicas.length > 1
+    if (decision === 'lead' && !damaged) return this.#lead(roles)
+    this.#role = { kind: 'candidate', candidacy: undefined }
+    // Newer metadata will come by itself.
+    if (decision !== 'stale-metadata') this.#campaign(decision === 'lead' ? 'damaged' : decision)
+    return undefined
+  }
+
+  /** The ISR, or anything else under the same leadership, has changed. */
+  changed(roles: Roles): void {
+    this.#roles = roles
+    const role = this.#role
+    if (role.kind === 'leader') role.leadership.changed(roles)
+    else if (role.kind === 'follower') this.#readAsFollower(roles)
+  }
+
+  /** The leader tells that there is something to fetch. */
+  notified(): void {
+    if (this.#role.kind === 'follower') this.#role.following.notified()
+  }
+
+  /**
+   * A newer leadership exists: nothing is acknowledged, read or copied any more under this one
+   * [E2]. Returns at once; `end` follows.
+   */
+  supersede(): void {
+    const role = this.#role
+    this.#readTerms.set(undefined)
+    if (role.kind === 'leader') {
+      this.#unlisten()
+      role.fetches?.stop()
+      this.#depose(role.leadership)
+    } else if (role.kind === 'follower') role.following.end()
+    else if (role.kind === 'candidate') role.candidacy?.end()
+  }
+
+  /** Takes no more messages; resolves when what was accepted is written. Replicas are served on. */
+  async quiesce(): Promise<void> {
+    if (this.#role.kind !== 'leader') return
+    this.#unlisten()
+    await this.#role.leadership.quiesce()
+  }
+
+  /** True when every message that was accepted has had its answer. */
+  get settled(): boolean {
+    return this.#role.kind !== 'leader' || this.#role.leadership.settled
+  }
+
+  /**
+   * Ends the role in order: finishes what was accepted, and waits for its acks where it can. The
+   * log stays open, and nobody works on it any more.
+   */
+  async end(): Promise<void> {
+    const role = this.#role
+    const { proven } = this
+    this.#readTerms.set(undefined)
+    switch (role.kind) {
+      case 'none':
+        break
+      case 'leader':
+        this.#unlisten()
+        await this.#guardedStop(role.leadership)
+        role.fetches?.stop()
+        break
+      case 'candidate':
+        role.candidacy?.end()
+        break
+      case 'follower':
+        await role.following.stop()
+        break
+      default:
+        role satisfies never
     }
-    this.#tellAll(() => this.#acks.abandon())
+    this.#proven = proven
+    this.#ingest = undefined
+    this.#role = NO_ROLE
   }
 
-  /** Last answers; whoever cannot be told meets its deadline. */
-  #tellAll(work: () => void): void {
+  #unlisten(): void {
+    this.#listening?.()
+    this.#listening = undefined
+  }
+
+  async #guardedStop(leadership: Leadership): Promise<void> {
     try {
-      work()
+      await leadership.stop()
     } catch (error) {
-      const { stream, id } = this
-      this.#options.logger.error('acks could not be delivered', { stream, partition: id, error })
+      this.#reportUndelivered(error)
     }
   }
 
-  /** What must not throw and does leaves this partition in doubt, not the process. */
-  #guarded(work: () => void): void {
-    try {
-      work()
-    } catch (error) {
-      this.#fence('an invariant is broken', error)
+  async #lead(roles: Roles): Promise<void> {
+    const { replicated } = this.#options
+    const isShared = roles.replicas.length > 1
+    if (isShared && replicated === undefined) {
+      throw new Error('a partition with several replicas needs the other servers of its cluster')
     }
-  }
-
-  #onAppended(batch: IngestBatch): void {
-    // What was written around a failed sync may be gone: nobody is told that it is there [D7].
-    if (this.#fenced) {
-      this.#acks.reject(batch, ACK_UNKNOWN)
-      return
-    }
-    if (this.firstReceivedNs === 0n) this.firstReceivedNs = batch.timestampNs
-    this.latestReceivedNs = batch.timestampNs
-    this.latestReceivedMs = this.#options.clock.monotonicMs()
-    this.#acks.add(batch)
-    this.#carryOut(
-      this.#leader.step({
-        kind: 'written',
-        newestOffset: batch.baseOffset + batch.count - 1,
-        firstAllOffset: batch.firstAll < 0 ? -1 : batch.baseOffset + batch.firstAll,
-      }),
-    )
-    const { syncPolicy } = this.#options.settings
-    const syncMaxMessages = this.#syncMaxMessages
-    const unsynced = this.log.newestOffset - this.log.syncedOffset
-    if (syncPolicy === 'interval' && syncMaxMessages > 0 && unsynced >= syncMaxMessages) {
-      this.#requestSync()
-    }
-  }
-
-  /** High watermark first, so that a publisher whose message is acknowledged can read it. */
-  #carryOut(output: LeaderOutput): void {
-    if (output.highWatermark >= 0) this.log.advanceHighWatermark(output.highWatermark)
-    this.#acks.advance(output.ackLeaderThrough, output.ackAllThrough)
-    if (output.syncNow) this.#requestSync()
-  }
-
-  /** At most one sync at a time; what asks meanwhile shares the next one (group commit). */
-  #requestSync(): void {
-    if (this.#syncing) {
-      this.#syncWanted = true
-      return
-    }
-    this.#syncing = this.#syncLoop()
-  }
-
-  async #syncLoop(): Promise<void> {
-    try {
-      do {
-        this.#syncWanted = false
-        await this.#sync()
-      } while (this.#syncWanted && !this.#fenced)
-    } catch (error) {
-      this.#fence('the log could not be synced', error)
-    } finally {
-      this.#syncing = undefined
-    }
-  }
-
-  async #sync(): Promise<void> {
-    const offset = await this.log.sync()
-    this.#carryOut(this.#leader.step({ kind: 'synced', offset }))
-  }
-
-  #onAppendFailed(error: unknown): void {
-    // A full disk leaves the log as it was and heals by itself [reliability T4].
-    if (this.log.state === 'open') {
-      this.#options.logger.limited(`append ${this.stream} ${this.id}`, 'error', 'append failed', {
-        stream: this.stream,
-        partition: this.id,
-        error,
+    const shared = isShared ? replicated : undefined
+    const fetches =
+      shared &&
+      serveReplicas(this.#context, shared, {
+        roles,
+        onFetch: (fetch) => {
+          if (this.#role.kind === 'leader') this.#role.leadership.fetched(fetch)
+        },
       })
-      return
+    const leadership = new Leadership({
+      source: this.#source,
+      // Data of a Go server may carry epochs of its own Raft log, beyond ours [R9].
+      leaderEpoch: Math.max(roles.leaderEpoch, this.log.leaderEpoch),
+      log: this.log,
+      settings: this.#settings,
+      cipher: this.cipher,
+      budget: this.#options.budget,
+      ackBudget: this.#options.ackBudget,
+      clock: this.#options.clock,
+      receipts: this.#receipts,
+      replicas:
+        shared && fetches
+          ? {
+              core: leaderOptions(this.#context, shared, roles),
+              link: replicaLink(this.#context, shared, fetches),
+            }
+          : undefined,
+      onFailed: (reason, error) => this.#fence(reason, error),
+      onStanding: (standing) => this.#onStanding(standing),
+      onAppendRefused: (error) => this.#onAppendRefused(error),
+    })
+    this.#role = { kind: 'leader', leadership, fetches }
+    try {
+      await leadership.begin()
+      // Superseded meanwhile: `end` follows.
+      if (leadership.ended) return
+      fetches?.start()
+      this.#ingest = leadership.ingest
+      this.#listening = this.#options.listen(this)
+      await this.#options.flush()
+    } catch (error) {
+      // It may have taken messages from NATS already.
+      await this.end()
+      throw error
     }
-    this.#fence('the log cannot be written', error)
+    if (!leadership.ended) this.#readTerms.set('leader')
+  }
+
+  #follow(roles: Roles, replicated: ReplicatedOptions): void {
+    const following = followLeader(this.#context, replicated, {
+      roles,
+      proven: this.#proven,
+      onFailed: (reason, error) => this.#fence(reason, error),
+    })
+    this.#role = { kind: 'follower', following }
+    this.#readAsFollower(roles)
+    following.begin()
+  }
+
+  /** Outside of the ISR a follower's log may lack what was committed. */
+  #readAsFollower({ isr }: Roles): void {
+    const serverId = this.#options.replicated?.replication.serverId ?? ''
+    this.#readTerms.set(isr.includes(serverId) && !this.#fenced ? 'follower' : undefined)
+  }
+
+  #campaign(reason: CandidacyReason): void {
+    const { replicated, clock, logger } = this.#options
+    const role = this.#role
+    if (replicated === undefined || role.kind !== 'candidate') return
+    const { stream, id: partition, leaderEpoch } = this
+    const { replication } = replicated
+    const at = { stream, partition, leaderEpoch }
+    role.candidacy = new Candidacy({ ...at, reason, replication, clock, logger })
+    role.candidacy.begin()
+  }
+
+  #onStanding(standing: LeaderStanding): void {
+    const { stream, id: partition, leaderEpoch: epoch } = this
+    this.#options.logger.info(`partition leader: ${standing.kind}`, {
+      stream,
+      partition,
+      epoch,
+      ...(standing.kind === 'fenced' ? { reason: standing.reason } : {}),
+    })
+    switch (standing.kind) {
+      case 'leading':
+        this.#readTerms.set('leader')
+        return
+      case 'isolated':
+        this.#readTerms.set(undefined)
+        return
+      case 'fenced':
+        this.supersede()
+        return
+      default:
+        standing satisfies never
+    }
+  }
+
+  /** A full disk leaves the log as it was and heals by itself [reliability T4]. */
+  #onAppendRefused(error: unknown): void {
+    this.#options.logger.limited(`append ${this.stream} ${this.id}`, 'error', 'append failed', {
+      stream: this.stream,
+      partition: this.id,
+      error,
+    })
   }
 
   /** Nothing more is acknowledged; readers end; the host decides what comes next. [D7] */
   #fence(reason: string, error: unknown): void {
     if (this.#fenced) return
     this.#fenced = true
-    this.#tellAll(() => this.#ingest.fail())
-    this.#tellAll(() => this.#acks.abandon())
+    this.supersede()
     this.#options.logger.error(`partition fenced: ${reason}`, {
       stream: this.stream,
       partition: this.id,
@@ -301,5 +409,19 @@ export class Partition implements Listener {
       error,
     })
     this.#options.onFenced(reason)
+  }
+
+  /** Last answers; whoever cannot be told meets its deadline. */
+  #depose(leadership: Leadership): void {
+    try {
+      leadership.depose()
+    } catch (error) {
+      this.#reportUndelivered(error)
+    }
+  }
+
+  #reportUndelivered(error: unknown): void {
+    const { stream, id } = this
+    this.#options.logger.error('acks could not be delivered', { stream, partition: id, error })
   }
 }

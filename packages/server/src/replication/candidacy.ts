@@ -1,0 +1,79 @@
+/**
+ * A partition whose metadata names this server as leader, while it must not lead: in an epoch that
+ * was led before, or with a log that may lack records. It asks the metadata leader for another
+ * leadership, again and again, until the metadata has one: its own in a new epoch, or that of
+ * another member of the ISR.
+ */
+import type { LeadershipDecision } from '@liftbridge/replication'
+import type { Clock, Timer } from '../clock.ts'
+import type { Logger } from '../logging/logger.ts'
+import type { PartitionRequest, Replication } from './replication.ts'
+
+/** Why it does not lead; `damaged`: durable records do not verify [T2]. */
+export type CandidacyReason = Exclude<LeadershipDecision, 'lead' | 'stale-metadata'> | 'damaged'
+
+export type CandidacyOptions = {
+  readonly stream: string
+  readonly partition: number
+  readonly leaderEpoch: number
+  readonly reason: CandidacyReason
+  readonly replication: Replication
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 5_000
+
+export class Candidacy {
+  readonly reason: CandidacyReason
+  readonly #options: CandidacyOptions
+  readonly #request: PartitionRequest
+  #attempts = 0
+  #timer: Timer | undefined
+  #ended = false
+
+  constructor(options: CandidacyOptions) {
+    const { stream, partition, leaderEpoch, reason, replication } = options
+    const { serverId } = replication
+    this.#options = options
+    this.reason = reason
+    this.#request = {
+      kind: 'report-leader',
+      stream,
+      partition,
+      replica: serverId,
+      leader: serverId,
+      leaderEpoch,
+      reason: reason === 'epoch-in-use' ? 'restarted' : 'leaving',
+    }
+  }
+
+  begin(): void {
+    // Never rejects.
+    void this.#ask()
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#timer?.cancel()
+  }
+
+  async #ask(): Promise<void> {
+    const { replication, clock } = this.#options
+    this.#attempts++
+    const answer = await replication.submit(this.#request)
+    // The metadata tells what came of it; while it does not, it is asked again.
+    if (this.#ended) return
+    if (answer.kind !== 'done') this.#report()
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.#attempts, 16), LONGEST_PAUSE_MS)
+    this.#timer = clock.after(pauseMs, () => void this.#ask())
+  }
+
+  #report(): void {
+    const { stream, partition, leaderEpoch: epoch, reason, logger } = this.#options
+    const key = `candidacy ${stream} ${partition}`
+    const fields = { stream, partition, epoch, reason }
+    logger.limited(key, 'warn', 'partition without a leader: no replica may lead it yet', fields)
+  }
+}
