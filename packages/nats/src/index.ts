@@ -18,3 +18,7 @@ export type { NatsPermissions, ResponseRules, SubjectRules } from './auth/permis
 export type { LameDuckPace } from './clients/client-listener.ts'
 export type { NatsTls } from './clients/tls.ts'
 export type { MonitorOptions } from './monitoring/monitor.ts'
+export { formatNatsConfigProblems, parseNatsConfig } from './conf/nats-config.ts'
+export type { NatsConfigResult } from './conf/nats-config.ts'
+export type { ConfSources as NatsConfigSources } from './conf/conf-reader.ts'
+export type { NatsConfigProblem } from './conf/conf-value.ts'

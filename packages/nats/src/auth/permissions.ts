@@ -1,4 +1,4 @@
-import { covers, hasWildcard, overlap } from '../routing/subject.ts'
+import { covers, hasWildcard, overlap, toByteString } from '../routing/subject.ts'
 
 /** Which subjects a user may use. No `allow`, or an empty one, allows all; `deny` always wins. */
 export interface SubjectRules {
@@ -142,7 +142,9 @@ function compile(rules: SubjectRules | undefined, nothingByDefault: boolean): Ru
 }
 
 function ruleOf(text: string): Rule {
-  const [subject = '', queue = ''] = text.trim().split(/\s+/)
+  const [subject = '', queue = ''] = toByteString(text)
+    .trim()
+    .split(/[ \t]+/)
   return { subject, queue }
 }
 
