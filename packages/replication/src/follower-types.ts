@@ -76,6 +76,7 @@ export type FetchRequest = {
    * leader counts it at once.
    */
   readonly offset: Offset
+  /** Newest offset to be counted for: durable, or with sync policy `never` written. */
   readonly syncedOffset: Offset
   readonly incarnation: Incarnation
   /** How long the leader may hold the answer back. */

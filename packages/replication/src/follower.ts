@@ -377,7 +377,8 @@ export class PartitionFollower {
       this.#output.ask = { requestId, leaderEpoch, epoch: phase.search.epoch }
       return
     }
-    const { newestOffset: offset, syncedOffset } = this.#state.log
+    const { newestOffset: offset, syncedOffset: synced } = this.#state.log
+    const syncedOffset = this.#options.syncPolicy === 'never' ? offset : synced
     const possession = { offset, syncedOffset, incarnation }
     this.#output.fetch = { requestId, replicaId: serverId, leaderEpoch, maxWaitMs, ...possession }
   }

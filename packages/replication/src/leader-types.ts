@@ -45,7 +45,10 @@ export type FetchInput = {
   readonly leaderEpoch: LeaderEpoch
   /** Newest offset of the replica's log; it wants the next one. */
   readonly offset: Offset
-  /** Newest durable offset there. Absent from a Go Liftbridge server: `offset` counts, as in Go. */
+  /**
+   * Newest offset it may be counted for: durable, or with its sync policy `never` written. Absent
+   * from a Go Liftbridge server: `offset` counts, as in Go.
+   */
   readonly syncedOffset?: Offset
   /** Absent from a Go Liftbridge server: a restart cannot be told then. */
   readonly incarnation?: Incarnation

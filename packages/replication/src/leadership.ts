@@ -1,6 +1,8 @@
 /**
- * May a replica that the metadata names as leader begin to lead? Asked once per leadership, before
- * the log is told of the epoch.
+ * May a replica that the metadata names as leader begin to lead? Asked once per leadership. After
+ * `lead` the log is made durable, then the epoch is noted in it durably, then the leader begins: in
+ * another order a crash could take the note of the epoch along with an unsynced tail, and the epoch
+ * would be led twice [E1].
  */
 import type { LeaderEpoch, ServerId } from './units.ts'
 
@@ -11,6 +13,13 @@ export type LeadershipQuestion = {
   readonly leaderEpoch: LeaderEpoch
   /** Newest epoch that the log knows of, 0 or -1 when none. */
   readonly latestEpoch: LeaderEpoch
+  /**
+   * Newest Raft index in this server's store when the process began: an epoch up to there may have
+   * been led by an earlier run, even when the log has forgotten it since (a later leader's
+   * truncation removes the note of an epoch without records). Absent: only the log is asked, which
+   * is not enough where metadata is replayed from an older state.
+   */
+  readonly knownAtStart?: LeaderEpoch
   /**
    * True when this very process led this very epoch before and closed the log in order, as for a
    * pause: nothing can be missing then.
@@ -36,10 +45,12 @@ export type LeadershipDecision =
 
 export function decideLeadership(question: LeadershipQuestion): LeadershipDecision {
   const { serverId, isr, replicas, leaderEpoch, latestEpoch, continues, proven } = question
+  const knownAtStart = question.knownAtStart ?? -1
   if (!isr.includes(serverId)) return 'not-in-isr'
   if (latestEpoch > leaderEpoch) return 'stale-metadata'
   // Nobody else can hold, or lack, anything.
   if (replicas.length === 1) return 'lead'
   if (!proven) return 'unproven'
-  return latestEpoch === leaderEpoch && !continues ? 'epoch-in-use' : 'lead'
+  if (continues) return 'lead'
+  return latestEpoch === leaderEpoch || leaderEpoch <= knownAtStart ? 'epoch-in-use' : 'lead'
 }
