@@ -1,12 +1,4 @@
-/**
- * `npm run bench -- cluster`: three servers with three replicas beside three nats-servers with a
- * JetStream R3 stream, one load generator, one run.
- *
- *   --quick           one window instead of four, short
- *   --seconds N       how long each case is measured (4; quick 2)
- *   --partitions N    partitions of the cold start (1,000; quick 100)
- *   --skip PART       publish, idle or start; repeat for several
- */
+/** Three servers with three replicas beside three nats-servers with a JetStream R3 stream. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ClusterProcess } from '../e2e/cluster/cluster-process.ts'
 import { until } from '../e2e/child.ts'

@@ -1,38 +1,48 @@
 /**
  * `npm run e2e -- cluster`: what a cluster owes to those it acknowledged, whatever happens to its
  * servers. Real processes on a real nats-server.
- *
- *   --faults N    faults, over all clusters (100); CI uses fewer
- *   --servers L   sizes of clusters, separated by commas (3,5)
- *   --seed N      the random choices (printed at the start)
- *   --rate N      messages per second offered with AckPolicy ALL (6,000)
  */
+import { readOptions, refuse, wholeNumber } from '../scripts/command-line.ts'
 import { clusterRounds } from './cluster/cluster-rounds.ts'
 import { natsServerProgram } from './nats-process.ts'
 import { Random } from './random.ts'
 import { Report } from './report.ts'
 
-export type ClusterOptions = {
-  readonly faults: number
-  readonly servers: readonly number[]
-  readonly seed: number
-  readonly rate: number
-}
+const values = readOptions(
+  `
+npm run e2e -- cluster [options]
 
-export async function clusterSuite(options: ClusterOptions): Promise<void> {
-  const report = new Report()
-  console.log(`e2e cluster: ${options.faults} faults, --seed ${options.seed}`)
-  if (natsServerProgram() === undefined) {
-    report.skip('clusters', 'nats-server is not installed')
-    report.close()
-    return
-  }
-  const random = new Random(options.seed)
-  let left = options.faults
-  for (const [index, servers] of options.servers.entries()) {
-    const faults = Math.ceil(left / (options.servers.length - index))
-    left -= faults
-    await clusterRounds(report, { servers, faults, ratePerSecond: options.rate, random })
-  }
-  report.close()
+  --faults N    faults, over all clusters (100)
+  --servers L   sizes of the clusters, separated by commas (3,5)
+  --seed N      the random choices (another one each time; printed at the start)
+  --rate N      messages per second offered with AckPolicy ALL (6000)
+`,
+  {
+    faults: { type: 'string' },
+    servers: { type: 'string', default: '3,5' },
+    seed: { type: 'string' },
+    rate: { type: 'string' },
+  },
+)
+const sizes = values.servers.split(',').map(Number)
+if (!sizes.every((size) => Number.isInteger(size) && size >= 3 && size <= 9)) {
+  refuse(`--servers ${values.servers}: expected sizes from 3 to 9, separated by commas`)
 }
+const faults = wholeNumber('faults', values.faults, { fallback: 100, min: 1 })
+const seed = wholeNumber('seed', values.seed, { fallback: Date.now() % 1_000_000 })
+const ratePerSecond = wholeNumber('rate', values.rate, { fallback: 6_000, min: 1 })
+
+const report = new Report()
+console.log(`e2e cluster: ${faults} faults, --seed ${seed}`)
+if (natsServerProgram() === undefined) {
+  report.skip('clusters', 'nats-server is not installed')
+} else {
+  const random = new Random(seed)
+  let left = faults
+  for (const [index, servers] of sizes.entries()) {
+    const share = Math.ceil(left / (sizes.length - index))
+    left -= share
+    await clusterRounds(report, { servers, faults: share, ratePerSecond, random })
+  }
+}
+report.close()
