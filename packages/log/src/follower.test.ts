@@ -145,6 +145,21 @@ test('truncation cuts files and epochs, and what follows is as if the rest had n
   }
 })
 
+test('a truncation at the end forgets an epoch without records that begins there [KAFKA-20961]', async () => {
+  const { disk, log } = await openFixture()
+  await fill(log, 3, { epoch: 7 })
+  await log.beginEpoch(9)
+  await log.truncate(3)
+  assert.deepEqual([log.newestOffset, log.leaderEpoch], [2, 7])
+  // What the next leader has may be of an epoch in between.
+  await fill(log, 1, { epoch: 8 })
+  const again = await openFixture({}, disk.clone())
+  assert.deepEqual(
+    again.log.epochs.map(({ epoch }) => epoch),
+    [7, 8],
+  )
+})
+
 test('a segment that becomes active again after a truncation takes records and wakes readers [LB 7.B6]', async () => {
   const { log } = await openFixture({ segmentMaxBytes: 100 })
   await fill(log, 9)

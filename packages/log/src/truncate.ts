@@ -22,7 +22,12 @@ interface Cut {
 /** Removes the records at and above `offset`. Runs in the maintenance lane and the log's lane. */
 export async function truncateLog(core: LogCore, offset: Offset): Promise<void> {
   core.assertOpen()
-  if (offset >= core.nextOffset) return
+  if (offset >= core.nextOffset) {
+    // An epoch without records that begins there goes nevertheless: the next leader's records may
+    // be older than it, and could not be appended behind it.
+    if (core.epochs.truncate(offset)) await writeEpochs(core)
+    return
+  }
   const kept = core.segments.filter((segment, i) => i === 0 || segment.baseOffset < offset)
   const last = kept.at(-1)
   if (last === undefined) return
