@@ -1,0 +1,118 @@
+/**
+ * One run of a server on its data directory: a number larger than that of any run before, whether
+ * the one before ended in order, and since when the directory has been there [R8, KIP-903]. Kept in
+ * a small file, which is a hint: when it is lost the run counts as one after an unclean end, in a
+ * directory that may have held nothing before [T3].
+ */
+import { DiskError, type Disk } from '@liftbridge/log'
+import type { Clock } from '../clock.ts'
+
+const FILE = 'run'
+const MAX_BYTES = 256
+/** Logs that one run opens before it takes numbers of the next; runs are counted in seconds. */
+const OPENINGS_PER_RUN = 2 ** 21
+
+type Stored = {
+  readonly run: number
+  readonly ended: boolean
+  /** Metadata index up to which partitions may be older than the directory; -1 when not known yet. */
+  readonly born: number
+}
+
+export type ServerRunOptions = {
+  readonly disk: Disk
+  /** The data directory; exists. */
+  readonly directory: string
+  readonly clock: Clock
+}
+
+export class ServerRun {
+  readonly #options: ServerRunOptions
+  readonly #run: number
+  readonly endedCleanly: boolean
+  #born: number
+  #openings = 0
+
+  private constructor(options: ServerRunOptions, before: Stored | undefined) {
+    this.#options = options
+    // After a loss of the file the clock keeps it rising; a clock that stepped back does no harm,
+    // as long as the file is there.
+    const seconds = Number(options.clock.wallNs() / 1_000_000_000n)
+    this.#run = Math.max((before?.run ?? 0) + 1, seconds)
+    this.endedCleanly = before?.ended ?? false
+    this.#born = before?.born ?? -1
+  }
+
+  /** Begins a run: from here on, until `end`, it counts as one that did not end in order. */
+  static async begin(options: ServerRunOptions): Promise<ServerRun> {
+    const run = new ServerRun(options, await read(options))
+    await run.#store(false)
+    return run
+  }
+
+  /** Whether `noteBirth` is still to be called. */
+  get isNewborn(): boolean {
+    return this.#born < 0
+  }
+
+  /** See `Replication.run.bornAtIndex`. */
+  get bornAtIndex(): number {
+    return this.isNewborn ? Number.POSITIVE_INFINITY : this.#born
+  }
+
+  /**
+   * Notes, once in the life of a data directory, how far the metadata was when it had been caught
+   * up with for the first time: what is older was never held here. Without effect afterwards.
+   */
+  async noteBirth(index: number): Promise<void> {
+    if (!this.isNewborn) return
+    this.#born = index
+    await this.#store(false)
+  }
+
+  nextIncarnation(): number {
+    return this.#run * OPENINGS_PER_RUN + this.#openings++
+  }
+
+  /** The server ends in order: every log has been closed. */
+  end(): Promise<void> {
+    return this.#store(true)
+  }
+
+  async #store(ended: boolean): Promise<void> {
+    const { disk, directory } = this.#options
+    const text = `${this.#run} ${ended ? 'ended' : 'running'} ${this.#born}\n`
+    const temporary = `${directory}/${FILE}.tmp`
+    const file = await disk.open(temporary, { create: true })
+    try {
+      await file.truncate(0)
+      const bytes = Buffer.from(text, 'latin1')
+      file.writeSync(bytes, 0, bytes.length, 0)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await disk.rename(temporary, `${directory}/${FILE}`)
+    await disk.syncDirectory(directory)
+  }
+}
+
+async function read({ disk, directory }: ServerRunOptions): Promise<Stored | undefined> {
+  const bytes = Buffer.alloc(MAX_BYTES)
+  let length: number
+  try {
+    const file = await disk.open(`${directory}/${FILE}`)
+    try {
+      length = await file.read(bytes, 0, MAX_BYTES, 0)
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    if (error instanceof DiskError && error.code === 'not-found') return undefined
+    throw error
+  }
+  const text = bytes.toString('latin1', 0, length)
+  const found = /^(\d{1,10}) (ended|running) (-1|\d{1,16})\n$/.exec(text)
+  if (found === null) return undefined
+  return { run: Number(found[1]), ended: found[2] === 'ended', born: Number(found[3]) }
+}
