@@ -1,17 +1,20 @@
 /** Raft groups on virtual time, simulated disks and a network with faults, for tests. */
-import type { Request, ServerId } from '@liftbridge/raft'
+import type { ServerId } from '@liftbridge/raft'
+import { ClusterSubjects } from '@liftbridge/wire'
 import { silentLogger, type Logger } from '../../server/src/logging/logger.ts'
 import type { StateMachine } from '../../server/src/metadata/consensus.ts'
 import { openRaft, type RaftSettings } from '../../server/src/raft/open-raft.ts'
 import type { RaftConsensus } from '../../server/src/raft/raft-consensus.ts'
-import type { RaftAnswer, RaftHandler, RaftNetwork } from '../../server/src/raft/raft-network.ts'
 import { SimDisk } from './disk.ts'
 import { createSimRandom, type SimRandom } from './random.ts'
+import type { SimBus } from './world/bus.ts'
 import { SimClock } from './world/clock.ts'
+import { SimNats } from './world/nats.ts'
+import { Network } from './world/network.ts'
 import { SimProcess } from './world/process.ts'
 import { Scheduler } from './world/scheduler.ts'
 
-const TIMEOUT_US = 2_000_000
+const SUBJECTS = new ClusterSubjects('test')
 
 /** A machine that keeps every entry, as text, with its index. */
 export class Ledger implements StateMachine<string> {
@@ -47,6 +50,7 @@ export interface Running {
   readonly consensus: RaftConsensus<string>
   readonly ledger: Ledger
   readonly process: SimProcess
+  readonly bus: SimBus
 }
 
 export interface StartOptions {
@@ -65,17 +69,17 @@ const SETTINGS: RaftSettings = {
 export class RaftWorld {
   readonly scheduler = new Scheduler()
   readonly random: SimRandom
+  readonly network: Network
+  readonly nats: SimNats
   readonly disks = new Map<ServerId, SimDisk>()
   readonly running = new Map<ServerId, Running>()
-  /** Pairs that do not hear each other, as `from>to`. */
-  readonly cut = new Set<string>()
-  readonly #handlers = new Map<ServerId, { handler: RaftHandler; process: SimProcess }>()
-  /** Requests by kind, for tests that count. */
-  readonly sent = new Map<string, number>()
   #starts = 0
 
   constructor(seed: number | string) {
     this.random = createSimRandom(seed)
+    this.network = new Network(this.random.of('network'))
+    const { scheduler, random, network } = this
+    this.nats = new SimNats({ scheduler, random, network })
   }
 
   disk(id: ServerId): SimDisk {
@@ -96,12 +100,15 @@ export class RaftWorld {
     const ledger = new Ledger()
     const disk = this.disk(id).attach()
     const random = this.random.of(`server ${id} ${this.#starts++}`)
-    const starting = (async (): Promise<RaftConsensus<string>> => {
+    const starting = (async () => {
+      const name = `${id}.raft`
+      const bus = await this.nats.connect({ process, host: id, name, echo: false })
       await disk.makeDirectory('/data')
       const consensus = await openRaft<string>({
         disk,
         directory: '/data/raft',
-        network: this.#network(id, process),
+        bus,
+        subjects: SUBJECTS,
         clock: new SimClock(this.scheduler, process),
         random,
         serverId: id,
@@ -110,10 +117,9 @@ export class RaftWorld {
         parameters: { snapshotIntervalMs: 1_000, trailingEntries: 10 },
       })
       await consensus.start(ledger)
-      return consensus
+      return { consensus, bus }
     })()
-    const consensus = await this.until(starting)
-    const running = { consensus, ledger, process }
+    const running = { ...(await this.until(starting)), ledger, process }
     this.running.set(id, running)
     return running
   }
@@ -122,8 +128,21 @@ export class RaftWorld {
   kill(id: ServerId): void {
     this.running.get(id)?.process.kill()
     this.running.delete(id)
-    this.#handlers.delete(id)
     this.disk(id).kill()
+  }
+
+  /** A new machine under the old name. */
+  wipe(id: ServerId): void {
+    this.kill(id)
+    this.disks.delete(id)
+  }
+
+  /** Ends in order. */
+  async stop(id: ServerId): Promise<void> {
+    const { consensus, process } = this.get(id)
+    this.running.delete(id)
+    await this.until(consensus.handOver().then(() => consensus.close()))
+    process.kill()
   }
 
   /** Lets the world go on until the promise is settled, or a minute has passed. */
@@ -188,50 +207,8 @@ export class RaftWorld {
     return all()[0] ?? []
   }
 
-  isolate(id: ServerId, others: readonly ServerId[]): void {
-    for (const other of others) this.cut.add(`${id}>${other}`).add(`${other}>${id}`)
-  }
-
-  #network(self: ServerId, process: SimProcess): RaftNetwork {
-    return {
-      serve: (handler) => this.#handlers.set(self, { handler, process }),
-      call: (to, request, state) => this.#call({ self, to, process }, request, state),
-      close: async () => {
-        this.#handlers.delete(self)
-      },
-    }
-  }
-
-  #call(
-    { self, to, process }: { self: ServerId; to: ServerId; process: SimProcess },
-    request: Request,
-    state: Uint8Array | undefined,
-  ): Promise<RaftAnswer> {
-    this.sent.set(request.kind, (this.sent.get(request.kind) ?? 0) + 1)
-    return new Promise((resolve) => {
-      const timeout = process.after(TIMEOUT_US, 'timeout', () =>
-        resolve({ kind: 'error', text: 'nats: timeout' }),
-      )
-      this.scheduler.after(this.#delayUs(), 'request', () => {
-        const peer = this.#handlers.get(to)
-        if (peer === undefined || this.cut.has(`${self}>${to}`)) return
-        peer.process.after(0, 'deliver', () => {
-          peer.handler(self, structuredClone(request), state).then(
-            (answer) => {
-              if (this.cut.has(`${to}>${self}`) || !peer.process.alive) return
-              process.after(this.#delayUs(), 'answer', () => {
-                timeout.cancel()
-                resolve(structuredClone(answer))
-              })
-            },
-            () => {},
-          )
-        })
-      })
-    })
-  }
-
-  #delayUs(): number {
-    return 100 + this.random.of('network').integer(900)
+  /** Cuts a server off from NATS; the result heals it. */
+  isolate(id: ServerId): () => void {
+    return this.network.stall({ host: id, direction: 'both', path: 'all' })
   }
 }

@@ -1,10 +1,12 @@
 import type { Disk } from '@liftbridge/log'
 import type { RaftParameters } from '@liftbridge/raft'
+import type { ClusterSubjects } from '@liftbridge/wire'
+import type { Bus } from '../bus.ts'
 import type { Clock, Random } from '../clock.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { BootstrapSettings } from './bootstrap.ts'
+import { NatsRaftNetwork } from './nats-raft-network.ts'
 import { RaftConsensus } from './raft-consensus.ts'
-import type { RaftNetwork } from './raft-network.ts'
 import { RaftStore } from './store/raft-store.ts'
 
 /** `clustering.raft` of the configuration. */
@@ -17,7 +19,9 @@ export interface OpenRaftOptions {
   readonly disk: Disk
   /** Absolute path of a directory of its own, `<data.dir>/raft`. */
   readonly directory: string
-  readonly network: RaftNetwork
+  /** The connection for Raft; it outlives the consensus. */
+  readonly bus: Bus
+  readonly subjects: ClusterSubjects
   readonly clock: Clock
   readonly random: Random
   readonly serverId: string
@@ -34,7 +38,7 @@ export interface OpenRaftOptions {
 export const openRaft = async <Result>(
   options: OpenRaftOptions,
 ): Promise<RaftConsensus<Result>> => {
-  const { disk, directory, clock, random, logger, settings, network, serverId } = options
+  const { disk, directory, clock, logger, settings } = options
   const opened = await RaftStore.open({
     disk,
     directory,
@@ -44,6 +48,6 @@ export const openRaft = async <Result>(
   })
   const { snapshotThreshold } = settings
   const parameters = { snapshotThreshold, ...options.parameters }
-  const shared = { serverId, directory, network, clock, random, logger, settings, parameters }
-  return new RaftConsensus({ ...shared, opened })
+  const network = new NatsRaftNetwork(options)
+  return new RaftConsensus({ ...options, network, parameters, opened })
 }

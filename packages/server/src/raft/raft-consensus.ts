@@ -8,6 +8,8 @@ import type {
   StoredState,
 } from '@liftbridge/raft'
 import { bootstrapState } from '@liftbridge/raft'
+import type { ClusterSubjects } from '@liftbridge/wire'
+import type { Bus } from '../bus.ts'
 import type { Clock, Random } from '../clock.ts'
 import type { Logger } from '../logging/logger.ts'
 import {
@@ -20,6 +22,7 @@ import {
 import { planFirstStart, type BootstrapSettings } from './bootstrap.ts'
 import { PendingAnswers } from './pending-answers.ts'
 import { RaftDriver } from './raft-driver.ts'
+import { Membership } from './membership.ts'
 import type { RaftNetwork } from './raft-network.ts'
 import type { OpenedRaftStore } from './store/raft-store.ts'
 import { RaftStoreUnreadable } from './store/unreadable.ts'
@@ -30,6 +33,9 @@ export interface RaftConsensusOptions {
   /** Where the store lies, for errors. */
   readonly directory: string
   readonly network: RaftNetwork
+  /** For requests to join and the like. */
+  readonly bus: Bus
+  readonly subjects: ClusterSubjects
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -68,6 +74,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
   readonly #pending: PendingAnswers<Done<Result>>
   readonly #listeners: ((leadership: MetadataLeadership) => void)[] = []
   #driver: RaftDriver<Result> | undefined
+  #membership: Membership | undefined
   #role: Role | undefined
   /** The term in which this server leads and knows all that is committed. */
   #leadingTerm: number | undefined
@@ -84,7 +91,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
   async start(machine: StateMachine<Result>): Promise<void> {
     this.#restore(machine)
     const { serverId, opened, network, clock, random, logger, parameters } = this.#options
-    const stored = await this.#firstState()
+    const { stored, joining } = await this.#firstState()
     const driver = new RaftDriver<Result>({
       self: serverId,
       store: opened.store,
@@ -99,12 +106,29 @@ export class RaftConsensus<Result> implements Consensus<Result> {
         answered: (answer, result) => this.#answered(answer, result),
         role: (role) => this.#followRole(role),
         caughtUp: (term) => this.#caughtUp(term),
-        stepped: () => this.#wakeWaiters(),
+        stepped: () => {
+          this.#wakeWaiters()
+          this.#membership?.stepped()
+        },
         failed: (error) => this.#failed(error),
       },
+      mayVote: () => membership.mayVote,
     })
+    const membership = new Membership(
+      {
+        ...this.#options,
+        status: () => driver.status,
+        appliedIndex: () => driver.appliedIndex,
+        leads: () => this.#leadership.kind === 'here',
+        change: (change) => this.changeMembership(change),
+        onWhole: () => opened.store.setJoining(false),
+      },
+      joining,
+    )
     this.#driver = driver
+    this.#membership = membership
     driver.start()
+    membership.start()
   }
 
   get leadership(): MetadataLeadership {
@@ -113,6 +137,14 @@ export class RaftConsensus<Result> implements Consensus<Result> {
 
   get failure(): string | undefined {
     return this.#driver?.failure?.message ?? this.#options.opened.store.stalled
+  }
+
+  /**
+   * What keeps this server from being a whole member, or what is wrong with how the cluster was
+   * set up; for `/readyz`. Undefined when all is well.
+   */
+  get notice(): string | undefined {
+    return this.#membership?.notice
   }
 
   /** What the core holds; undefined before `start`. For health pages and tests. */
@@ -201,6 +233,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
   }
 
   async #close(): Promise<void> {
+    this.#membership?.stop()
     this.#driver?.stop()
     const error = new ConsensusError('closed', 'metadata is closed')
     this.#pending.failAll(error)
@@ -222,14 +255,18 @@ export class RaftConsensus<Result> implements Consensus<Result> {
   }
 
   /** What is stored; for a first server of a new cluster, the cluster's first entry [LB 2.2]. */
-  async #firstState(): Promise<StoredState> {
+  async #firstState(): Promise<{ readonly stored: StoredState; readonly joining: boolean }> {
     const { opened, serverId, settings, logger } = this.#options
-    const { stored, store } = opened
-    if (!isNew(stored)) return stored
+    const { stored, store, joining } = opened
+    if (!isNew(stored)) return { stored, joining }
     const plan = planFirstStart(serverId, settings)
-    if (plan.kind === 'join') return stored
+    if (plan.kind === 'join') {
+      if (!joining) await store.setJoining(true)
+      return { stored, joining: true }
+    }
     const servers = plan.configuration.servers.map(({ id }) => id)
     logger.info('bootstrapping a new metadata cluster', { servers })
+    if (joining) await store.setJoining(false)
     const first = bootstrapState(plan.configuration)
     await store.persist({
       sequence: 0,
@@ -239,7 +276,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
       append: first.entries,
       compactThrough: undefined,
     })
-    return first
+    return { stored: first, joining: false }
   }
 
   #running(): RaftDriver<Result> {

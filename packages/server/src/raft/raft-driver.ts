@@ -33,6 +33,8 @@ export interface RaftDriverOptions<Result> {
   readonly machine: StateMachine<Result>
   readonly parameters: Partial<RaftParameters>
   readonly listener: RaftListener<Result>
+  /** False: this server neither votes nor asks for votes. */
+  readonly mayVote: () => boolean
 }
 
 /** Who hears what the core decides. No method may throw. */
@@ -232,6 +234,11 @@ export class RaftDriver<Result> {
 
   async #call({ to, id, request }: Extract<Outgoing, { kind: 'request' }>): Promise<void> {
     const { network, store } = this.#options
+    if (concernsVotes(request) && !this.#options.mayVote()) {
+      await Promise.resolve()
+      this.post({ kind: 'request-failed', from: to, id, text: NO_VOTE_TEXT })
+      return
+    }
     let state: Uint8Array | undefined
     if (request.kind === 'install-snapshot') {
       const newest = await store.newestSnapshot()
@@ -257,6 +264,9 @@ export class RaftDriver<Result> {
     if (this.#stopped) return Promise.resolve({ kind: 'error', text })
     if (this.#peerRequests.size >= PEER_REQUESTS_MAX) {
       return Promise.resolve({ kind: 'error', text: 'too many requests wait' })
+    }
+    if (concernsVotes(request) && !this.#options.mayVote()) {
+      return Promise.resolve({ kind: 'error', text: NO_VOTE_TEXT })
     }
     return this.#ask(from, request, state)
   }
@@ -334,3 +344,8 @@ export class RaftDriver<Result> {
     )
   }
 }
+
+const NO_VOTE_TEXT = 'not a whole member of the cluster yet'
+
+const concernsVotes = ({ kind }: Request): boolean =>
+  kind === 'request-vote' || kind === 'request-pre-vote' || kind === 'timeout-now'

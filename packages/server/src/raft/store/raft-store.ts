@@ -10,6 +10,7 @@ import type { Clock } from '../../clock.ts'
 import type { Logger } from '../../logging/logger.ts'
 import { EntryLog } from './entry-log.ts'
 import { reasonOf } from './files.ts'
+import { isJoining, setJoining } from './joining-mark.ts'
 import { readHardState, writeHardState } from './hard-state-file.ts'
 import {
   SnapshotStore,
@@ -56,6 +57,7 @@ interface Waiting {
  * Everything Raft must not forget, in one directory:
  *
  *     hard-state            term and vote
+ *     joining               only while this server is on its way into a cluster
  *     log/<first index>/    the entries, a log of package `log`
  *     snapshots/            see SnapshotStore
  *
@@ -121,7 +123,8 @@ export class RaftStore {
       snapshot: snapshot?.position,
       entries,
     }
-    return { store, stored, state: snapshot?.state }
+    const joining = await isJoining(disk, directory)
+    return { store, stored, state: snapshot?.state, joining }
   }
 
   /** Why nothing is stored any more; undefined while it is. */
@@ -141,6 +144,11 @@ export class RaftStore {
       this.#waiting.push({ persist, resolve, reject })
       this.#writer ??= this.#write()
     })
+  }
+
+  /** Notes durably whether this server is on its way into a cluster. */
+  setJoining(joining: boolean): Promise<void> {
+    return setJoining(this.#options.disk, this.#options.directory, joining)
   }
 
   /** Writes the state machine's state aside and makes it the newest snapshot. */
@@ -288,6 +296,8 @@ export interface OpenedRaftStore {
   readonly stored: StoredState
   /** The snapshot's bytes, to be restored into the state machine. */
   readonly state: Uint8Array | undefined
+  /** This server was on its way into a cluster, see joining-mark.ts. */
+  readonly joining: boolean
 }
 
 const makeDirectories = async (
