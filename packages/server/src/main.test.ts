@@ -162,7 +162,7 @@ test('a server waits for NATS visibly, serves when it comes, and again when it c
   const { readFile } = await import('node:fs/promises')
   const text = (await readFile(args[1] ?? '', 'utf8')).replace(/nats\.[^]*$/, '')
   await writeFile(args[1] ?? '', `${text}nats.servers: ["nats://127.0.0.1:${natsPort}"]\n`)
-  const server = new ServerProcess(t, args)
+  const server = new ServerProcess(t, [...args, '--raft-bootstrap-seed'])
   const port = await server.port()
   const waiting = await readiness(port)
   assert.equal(waiting.status, 503)

@@ -4,7 +4,7 @@
  * puts virtual ones.
  */
 import { FileCache, TailCache, type Disk } from '@liftbridge/log'
-import type { StreamDefaults } from '@liftbridge/metadata'
+import type { Outcome, StreamDefaults } from '@liftbridge/metadata'
 import { ClusterSubjects } from '@liftbridge/wire'
 import type { ApiContext } from './api/context.ts'
 import type { Buses } from './bus.ts'
@@ -19,18 +19,18 @@ import type { Config } from './config/config.ts'
 import { LOG_FILES_MAX, LOG_TAILS_MAX_BYTES } from './config/limits.ts'
 import { streamDefaults } from './config/stream-defaults.ts'
 import type { ReadinessCheck } from './listen/readiness.ts'
+import { loudOnly } from './logging/loud-only.ts'
 import type { Logger } from './logging/logger.ts'
 import { Maintenance } from './maintenance.ts'
-import { CommitLogOperationLog } from './metadata/commit-log-operation-log.ts'
+import type { MetadataLeadership } from './metadata/consensus.ts'
 import { Metadata } from './metadata/metadata.ts'
-import { assertOwnPartitions } from './metadata/own-partitions.ts'
 import { Reconciler } from './metadata/reconciler.ts'
 import { logReconciler } from './metadata/reconciler-log.ts'
-import { SingleServerConsensus } from './metadata/single-server-consensus.ts'
 import { StreamDirectories } from './metadata/stream-directories.ts'
 import { NatsAcks } from './partition/nats-acks.ts'
 import { Partitions } from './partition/partition-host.ts'
 import { SubjectRouter } from './partition/subject-router.ts'
+import { openRaft } from './raft/open-raft.ts'
 import { readinessChecks } from './readiness-checks.ts'
 
 export type CoreOptions = {
@@ -65,6 +65,8 @@ export class ServerCore {
   #controller: Controller | undefined
   #partitions: Partitions | undefined
   #reconciler: Reconciler | undefined
+  /** This server leads the metadata, or has until now. */
+  #leadsMetadata = false
   #handedOver: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
@@ -150,19 +152,69 @@ export class ServerCore {
     readonly metadata: Metadata
     readonly deleted: Awaited<ReturnType<Metadata['start']>>
   }> {
-    const { disk, clock, dataDir, serverId } = this.#options
-    const log = await CommitLogOperationLog.open({ disk, directory: `${dataDir}/metadata`, clock })
+    const { disk, clock, random, dataDir, serverId, buses } = this.#options
+    const { raft } = this.#config.clustering
+    const logger = this.#config.logging.raft ? this.#logger : loudOnly(this.#logger)
+    const shared = { clock, random, serverId, logger }
+    const consensus = await openRaft<Outcome>({
+      ...shared,
+      disk,
+      directory: `${dataDir}/raft`,
+      bus: buses.raft,
+      subjects: this.#subjects,
+      settings: { ...raft, bootstrapSeed: raft.bootstrapSeed || this.#isAlone() },
+    })
     const metadata = new Metadata({
-      consensus: new SingleServerConsensus(log, serverId),
+      consensus,
       onInert: (index, { text }) => {
         this.#logger.warn('metadata: an operation changed nothing', { index, reason: text })
       },
     })
-    this.#closers.set('metadata', () => metadata.close())
-    const deleted = await metadata.start()
-    assertOwnPartitions(metadata.state, { serverId, path: dataDir })
     this.#metadata = metadata
-    return { metadata, deleted }
+    this.#closers.set('metadata', () => metadata.close())
+    metadata.onLeadership((leadership) => this.#tellLeadership(leadership))
+    return { metadata, deleted: await metadata.start() }
+  }
+
+  /** Nobody else can reach a NATS that only this process knows: there is no cluster to join. */
+  #isAlone(): boolean {
+    const { nats, clustering } = this.#config
+    return nats.embedded !== undefined && clustering.raft.bootstrapPeers.length === 0
+  }
+
+  #tellLeadership(leadership: MetadataLeadership): void {
+    switch (leadership.kind) {
+      case 'here':
+        this.#leadsMetadata = true
+        this.#logger.info('Server became metadata leader, performing leader promotion actions')
+        return
+      case 'elsewhere':
+        this.#logger.info('metadata leader is known', { leader: leadership.leader })
+        break
+      case 'unknown':
+        break
+      default:
+        leadership satisfies never
+    }
+    if (!this.#leadsMetadata) return
+    this.#leadsMetadata = false
+    this.#logger.warn('Server lost metadata leadership, performing leader stepdown actions')
+  }
+
+  /**
+   * What this server stored may be old: it knows what is committed when it has heard of a leader.
+   * Waits for as long as that takes, and says so; rejects when the server is stopped meanwhile.
+   */
+  async #caughtUp(metadata: Metadata): Promise<void> {
+    for (;;) {
+      try {
+        return await metadata.barrier()
+      } catch (error) {
+        if (this.#stopping.signal.aborted) throw error
+        const detail = this.checks().find(({ name }) => name === 'metadata')?.detail
+        this.#logger.warn('waiting for the metadata', { reason: detail ?? '' })
+      }
+    }
   }
 
   /** What servers ask each other, and how the metadata is changed from here. */
@@ -235,6 +287,7 @@ export class ServerCore {
     })
     this.#reconciler = reconciler
     metadata.onApplied((outcome) => reconciler.applied(outcome))
+    metadata.onRestored(() => reconciler.compareAll())
     const maintenance = new Maintenance({
       config: () => this.#config,
       partitions,
@@ -246,9 +299,9 @@ export class ServerCore {
       maintenance.stop()
       await reconciler.stop()
     })
+    await this.#caughtUp(metadata)
     await reconciler.start(deleted)
     maintenance.start()
-    this.#logger.info('Server became metadata leader, performing leader promotion actions')
     this.#context = this.#makeContext({ ...parts, router, partitions, natsAcks, defaults })
   }
 
