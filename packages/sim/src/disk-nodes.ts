@@ -28,6 +28,8 @@ interface Shrink {
 
 /** What a sync in flight will make durable. */
 interface Sync {
+  /** Counts the syncs of the file in the order in which they began. */
+  readonly order: number
   readonly content: DiskImage
   readonly sectors: readonly (readonly [number, DirtySector])[]
   readonly shrinks: readonly Shrink[]
@@ -64,6 +66,9 @@ export class FileNode {
   writtenEnd = 0
   #dirty = new Map<number, DirtySector>()
   #shrinks: Shrink[] = []
+  #syncsBegun = 0
+  /** The latest sync, by its beginning, that has succeeded. */
+  #syncedOrder = 0
 
   constructor(path: string) {
     this.path = path
@@ -111,6 +116,7 @@ export class FileNode {
   /** Notes what is to become durable: everything written before this moment. */
   beginSync(): Sync {
     return {
+      order: ++this.#syncsBegun,
       content: this.cached.fork(),
       sectors: [...this.#dirty],
       shrinks: this.#shrinks.slice(),
@@ -119,6 +125,9 @@ export class FileNode {
 
   /** The sync succeeded. */
   completeSync(sync: Sync): void {
+    // One that began later has ended before, and covered all of this one and more.
+    if (sync.order < this.#syncedOrder) return
+    this.#syncedOrder = sync.order
     for (const shrink of sync.shrinks) {
       if (shrink.to < this.durable.length) this.durable.resize(shrink.to)
     }
@@ -130,7 +139,13 @@ export class FileNode {
   /** Marks clean what a sync covered, without making it durable: the lie of reliability 0.7. */
   forget(sync: Sync): void {
     for (const [sector, dirty] of sync.sectors) {
-      if (this.#dirty.get(sector)?.sequence === dirty.sequence) this.#dirty.delete(sector)
+      const now = this.#dirty.get(sector)
+      if (now === undefined) continue
+      if (now.sequence === dirty.sequence) this.#dirty.delete(sector)
+      else if (isAppended(dirty, now, (range) => this.#isUnchanged(sync, range))) {
+        // Appended to while the sync was under way: what it covered is not at risk any more.
+        this.#dirty.set(sector, { ...now, low: dirty.high, earlier: [] })
+      }
     }
     this.#shrinks = this.#shrinks.filter((shrink) => !sync.shrinks.includes(shrink))
   }
@@ -180,6 +195,16 @@ export class FileNode {
     return copy
   }
 
+  #isUnchanged(
+    sync: Sync,
+    { low, high }: { readonly low: number; readonly high: number },
+  ): boolean {
+    const [then, now] = [new Uint8Array(high - low), new Uint8Array(high - low)]
+    sync.content.read(then, 0, then.length, low)
+    this.cached.read(now, 0, now.length, low)
+    return Buffer.compare(then, now) === 0
+  }
+
   /** The versions of a dirty sector that is about to be written from `start` to `stop`. */
   #versions(dirty: DirtySector, start: number, stop: number): readonly SectorVersion[] {
     // Appending within a sector makes a longer version of it, which tearing covers.
@@ -193,6 +218,15 @@ export class FileNode {
     const cached = this.cached.length
     return cached === durable ? cached : plan.length(durable, cached)
   }
+}
+
+/** Whether what a sync covered of a sector has only been added to behind since. */
+function isAppended(
+  covered: DirtySector,
+  now: DirtySector,
+  isUnchanged: (range: DirtySector) => boolean,
+): boolean {
+  return now.low === covered.low && now.high > covered.high && isUnchanged(covered)
 }
 
 /** A directory: the names processes see, and those that are certainly on the disk. */

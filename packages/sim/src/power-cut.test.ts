@@ -120,6 +120,38 @@ describe('a power cut', () => {
     assert.equal(text(storage, '/d/a'), '1'.repeat(512) + '\0'.repeat(512))
   })
 
+  it('never touches what a sync covered, when more is appended to the sector during the sync', async () => {
+    for (let seed = 0; seed < 60; seed++) {
+      const { storage, a } = await diskWith('old, ')
+      await put(a, 'synced, ', 5)
+      const arrival = Promise.withResolvers<void>()
+      storage.delay = (kind) => (kind === 'sync' ? arrival.promise : undefined)
+      const sync = a.sync()
+      await put(a, 'unsynced', 13)
+      arrival.resolve()
+      await sync
+      storage.cutPower(cutAtRandom(createSimRandom(seed)))
+      assert.equal(text(storage, '/d/a').slice(0, 13), 'old, synced, ', `seed ${seed}`)
+    }
+  })
+
+  it('keeps what a sync covered, though one that began before it ends after it', async () => {
+    const { storage, a } = await diskWith('old, ')
+    const arrivals = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    let syncs = 0
+    storage.delay = (kind) => (kind === 'sync' ? arrivals[syncs++]?.promise : undefined)
+    await put(a, 'first, ', 5)
+    const first = a.sync()
+    await put(a, 'second', 12)
+    const second = a.sync()
+    arrivals[1]?.resolve()
+    await second
+    arrivals[0]?.resolve()
+    await first
+    storage.cutPower(cutLosingAll(random))
+    assert.equal(text(storage, '/d/a'), 'old, first, second')
+  })
+
   it('never touches durable bytes beside unsynced ones in the same sector', async () => {
     for (let seed = 0; seed < 200; seed++) {
       const { storage, a } = await diskWith('durable')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createSimRandom } from '../random.ts'
+import type { Bus } from '@liftbridge/server'
 import type { SimBus } from './bus.ts'
 import { SimNats, type NatsEvent } from './nats.ts'
 import { Network } from './network.ts'
@@ -40,7 +41,7 @@ class World {
 const bytes = (text: string): Uint8Array => Buffer.from(text)
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, at) => String(at))
 
-function collect(bus: SimBus, subject: string): string[] {
+function collect(bus: Bus, subject: string): string[] {
   const got: string[] = []
   bus.subscribe(subject, ({ data }) => got.push(Buffer.from(data).toString()))
   return got

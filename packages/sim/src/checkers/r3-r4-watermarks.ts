@@ -1,0 +1,53 @@
+/**
+ * R3: the high watermark never passes the end of its log, and the one on disk never what is
+ * durable there. R4: it never falls while its server runs.
+ */
+import type { Cluster } from '../cluster/cluster.ts'
+import { readReplicaLog } from '../cluster/replica-log.ts'
+import { Violation, type Checker } from './checker.ts'
+
+export function watermarks(cluster: Cluster): Checker {
+  const seen = new Map<string, { readonly log: object; readonly highWatermark: number }>()
+  return {
+    onStep() {
+      for (const machine of cluster.machines) {
+        const context = machine.core?.context
+        if (context === undefined) continue
+        for (const stream of context.metadata.state.streams.values()) {
+          for (const { id } of stream.partitions) {
+            const log = context.partitions.get(stream.name, id)?.log
+            if (log === undefined) continue
+            const where = `${stream.name}/${id} on ${machine.name}`
+            const { highWatermark, newestOffset } = log
+            if (highWatermark > newestOffset) {
+              throw new Violation(
+                'R3',
+                `high watermark ${highWatermark} of ${where} is beyond ${newestOffset}`,
+              )
+            }
+            const before = seen.get(where)
+            if (before?.log === log && before.highWatermark > highWatermark) {
+              const text = `high watermark of ${where} fell from ${before.highWatermark} to ${highWatermark}`
+              throw new Violation('R4', text)
+            }
+            seen.set(where, { log, highWatermark })
+          }
+        }
+      }
+    },
+    atEnd({ partitions }) {
+      if (cluster.plan.syncPolicy === 'never') return
+      for (const { stream, partition, replicas } of partitions) {
+        for (const machine of cluster.machines.filter(({ name }) => replicas.includes(name))) {
+          const directory = cluster.partitionDirectory(stream, partition)
+          const durable = readReplicaLog(machine.disk, directory, 'durable')
+          if (durable === undefined) continue
+          const end = durable.records.at(-1)?.offset ?? -1
+          if (durable.checkpoint <= end) continue
+          const text = `${stream}/${partition} on ${machine.name}: checkpoint ${durable.checkpoint}`
+          throw new Violation('R3', `${text} is beyond what is durable, ${end}`)
+        }
+      }
+    },
+  }
+}

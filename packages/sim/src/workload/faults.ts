@@ -1,0 +1,202 @@
+/** The nemesis: brings each fault of a plan about, and ends it in its time. */
+import { DiskError } from '@liftbridge/log'
+import type { Cluster } from '../cluster/cluster.ts'
+import type { Machine } from '../cluster/machine.ts'
+import type { DiskFault } from '../disk.ts'
+import type { FaultAction } from './plan.ts'
+
+export class Nemesis {
+  readonly #cluster: Cluster
+  /** By machine and kind: what ends a fault that is in force. */
+  readonly #active = new Map<string, () => void>()
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster
+  }
+
+  apply(action: FaultAction): void {
+    this.#cluster.marks.hit(`fault.${action.kind}`)
+    switch (action.kind) {
+      case 'kill':
+        return this.#down(action.servers, action.downMs, (machine) => machine.kill())
+      case 'power-cut':
+        return this.#down(action.servers, action.downMs, (machine) => machine.cutPower())
+      case 'terminate':
+        return this.#terminate(this.#cluster.machine(action.server), action.downMs)
+      case 'wipe':
+        return this.#wipe(this.#cluster.machine(action.server), action.downMs)
+      case 'freeze':
+        return this.#freeze(this.#cluster.machine(action.server), action.forMs)
+      case 'clock':
+        return this.#clock(action)
+      case 'disk-full':
+      case 'disk-slow':
+      case 'disk-error':
+        return this.#disk(action)
+      case 'nats-restart':
+        this.#cluster.nats.stop()
+        return this.#later(action.downMs, () => this.#cluster.nats.start())
+      case 'cut':
+        return this.#cut(action)
+      case 'route':
+        return this.#route(action)
+      default:
+        return action satisfies never
+    }
+  }
+
+  /** Ends every fault and starts whatever is down. */
+  healAll(): void {
+    const { cluster } = { cluster: this.#cluster }
+    for (const end of Array.from(this.#active.values())) end()
+    this.#active.clear()
+    cluster.network.heal()
+    cluster.nats.start()
+    for (const machine of cluster.machines) {
+      machine.time.rate = 1
+      machine.process.continue()
+      machine.start()
+    }
+  }
+
+  #later(ms: number, run: () => void): void {
+    this.#cluster.scheduler.after(ms * 1_000, 'fault ends', run)
+  }
+
+  /** Begins a lasting fault; a second one of its kind on its machine replaces the first. */
+  #lasting(key: string, forMs: number, end: () => void): void {
+    this.#active.get(key)?.()
+    this.#active.set(key, end)
+    this.#later(forMs, () => {
+      if (this.#active.get(key) !== end) return
+      this.#active.delete(key)
+      end()
+    })
+  }
+
+  #down(servers: readonly number[], downMs: number, end: (machine: Machine) => void): void {
+    for (const server of servers) {
+      const machine = this.#cluster.machine(server)
+      if (!machine.up) continue
+      end(machine)
+      this.#later(downMs, () => machine.start())
+    }
+  }
+
+  #terminate(machine: Machine, downMs: number): void {
+    if (!machine.serving) return
+    const { process } = machine
+    void machine.stop().then(() => {
+      if (machine.process === process) this.#later(downMs, () => machine.start())
+    })
+    // A stop that hangs ends by kill -9, as a supervisor does it.
+    this.#later(30_000, () => {
+      if (machine.process !== process || !process.alive) return
+      this.#cluster.marks.hit('terminate.hung')
+      machine.kill()
+      this.#later(downMs, () => machine.start())
+    })
+  }
+
+  #wipe(machine: Machine, downMs: number): void {
+    if (!this.#mayWipe(machine)) {
+      this.#cluster.marks.hit('wipe.skipped')
+      return
+    }
+    machine.wipe()
+    this.#later(downMs, () => machine.start())
+  }
+
+  /** One good copy of everything promised stays, or there would be nothing to check [3a, fault atlas]. */
+  #mayWipe(machine: Machine): boolean {
+    const { machines } = this.#cluster
+    if (machines.length < 3) return false
+    const others = machines.filter((one) => one !== machine)
+    if (others.some((one) => !one.serving)) return false
+    return others.every((one) => {
+      const streams = one.core?.context?.metadata.state.streams
+      if (streams === undefined) return false
+      return [...streams.values()].every((stream) =>
+        stream.partitions.every(
+          ({ isr, replicas }) => isr.length === replicas.length && replicas.length > 1,
+        ),
+      )
+    })
+  }
+
+  #freeze(machine: Machine, forMs: number): void {
+    const { process } = machine
+    if (!process.alive) return
+    process.stop()
+    this.#later(forMs, () => process.continue())
+  }
+
+  #clock(action: Extract<FaultAction, { kind: 'clock' }>): void {
+    const { time } = this.#cluster.machine(action.server)
+    time.wallOffsetMs += action.stepMs
+    time.rate = action.rate
+  }
+
+  #disk(action: Extract<FaultAction, { kind: 'disk-full' | 'disk-slow' | 'disk-error' }>): void {
+    const machine = this.#cluster.machine(action.server)
+    const { disk, timing, name } = machine
+    const key = `${name} ${action.kind}`
+    switch (action.kind) {
+      case 'disk-full': {
+        const used = disk.files().reduce((sum, path) => sum + disk.content(path).length, 0)
+        disk.capacityBytes = used + this.#cluster.random.of(key).integer(2_048)
+        this.#lasting(key, action.forMs, () => {
+          disk.capacityBytes = Infinity
+        })
+        return
+      }
+      case 'disk-slow': {
+        const before = timing.syncUs
+        timing.syncUs = action.syncUs
+        this.#lasting(key, action.forMs, () => {
+          timing.syncUs = Math.min(before, this.#cluster.plan.syncUs)
+        })
+        return
+      }
+      case 'disk-error': {
+        disk.onOperation = (operation) => this.#diskFault(action, operation)
+        this.#lasting(key, action.forMs, () => {
+          disk.onOperation = undefined
+        })
+        return
+      }
+      default:
+        action satisfies never
+    }
+  }
+
+  /** Fails every third or so of the chosen operations below the streams; never of the metadata. */
+  #diskFault(
+    action: Extract<FaultAction, { kind: 'disk-error' }>,
+    operation: { readonly kind: string; readonly path: string },
+  ): DiskFault | undefined {
+    if (operation.kind !== action.operation || !operation.path.includes('/streams/'))
+      return undefined
+    if (!this.#cluster.random.of(`disk error ${action.server}`).chance(0.3)) return undefined
+    this.#cluster.marks.hit(`disk.${action.operation}-error`)
+    if (action.operation === 'sync' && action.lie) {
+      return { kind: 'lose-unsynced', afterwards: 'lie' }
+    }
+    return { kind: 'fail', code: 'io' satisfies DiskError['code'] }
+  }
+
+  #cut(action: Extract<FaultAction, { kind: 'cut' }>): void {
+    const { direction, path, forMs } = action
+    const { name } = this.#cluster.machine(action.server)
+    const open = this.#cluster.network.stall({ host: name, direction, path })
+    this.#lasting(`${name} cut ${direction} ${path}`, forMs, open)
+  }
+
+  #route(action: Extract<FaultAction, { kind: 'route' }>): void {
+    const { loss, duplication, extraDelayMs, path, forMs } = action
+    const hostOf = (index: number): string => (index < 0 ? '*' : this.#cluster.machine(index).name)
+    const [from, to] = [hostOf(action.from), hostOf(action.to)]
+    const end = this.#cluster.network.disturb({ from, to, path, loss, duplication, extraDelayMs })
+    this.#lasting(`route ${from} ${to} ${path}`, forMs, end)
+  }
+}
