@@ -1,0 +1,131 @@
+/** A NATS in memory on virtual time, whose links a test can cut and whose messages it can change. */
+import {
+  BusError,
+  type Bus,
+  type BusHandler,
+  type BusMessage,
+  type BusSubscription,
+} from '../bus.ts'
+import type { Clock } from '../clock.ts'
+
+type Subscription = {
+  readonly owner: LocalBus
+  readonly subject: string
+  readonly handler: BusHandler
+}
+
+export class LocalNats {
+  readonly clock: Clock
+  readonly subscriptions = new Set<Subscription>()
+  /** Messages from one server to another are lost while this says so. */
+  isCut: (from: string, to: string) => boolean = () => false
+  /** Changes a message on its way, or loses it. */
+  tamper: (message: BusMessage, from: string, to: string) => BusMessage | undefined = (message) =>
+    message
+  /** All messages that arrived, for looking at. */
+  readonly traffic: { readonly from: string; readonly subject: string; readonly bytes: number }[] =
+    []
+  #inboxes = 0
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  connect(owner: string): LocalBus {
+    return new LocalBus(this, owner)
+  }
+
+  nextInbox(): string {
+    return `_INBOX.${this.#inboxes++}`
+  }
+
+  /** How many hear the subject, cut off or not. */
+  deliver(from: LocalBus, message: BusMessage): number {
+    let heard = 0
+    for (const { owner, subject, handler } of [...this.subscriptions]) {
+      if (subject !== message.subject) continue
+      heard++
+      if (this.isCut(from.owner, owner.owner)) continue
+      const arriving = this.tamper(message, from.owner, owner.owner)
+      if (arriving === undefined) continue
+      this.traffic.push({ from: from.owner, subject, bytes: arriving.data.length })
+      queueMicrotask(() => {
+        const isThere = [...this.subscriptions].some((other) => other.handler === handler)
+        if (isThere) handler(arriving)
+      })
+    }
+    return heard
+  }
+}
+
+export class LocalBus implements Bus {
+  readonly owner: string
+  readonly maxPayloadBytes = 1024 * 1024
+  readonly pendingBytes = 0
+  readonly #nats: LocalNats
+  #closed = false
+
+  constructor(nats: LocalNats, owner: string) {
+    this.#nats = nats
+    this.owner = owner
+  }
+
+  get connected(): boolean {
+    return !this.#closed
+  }
+
+  drained(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  publish(subject: string, payload: Uint8Array, reply = ''): void {
+    this.#require(payload)
+    this.#nats.deliver(this, { subject, reply, data: payload })
+  }
+
+  hasInterest(): boolean {
+    return true
+  }
+
+  subscribe(subject: string, handler: BusHandler): BusSubscription {
+    const subscription = { owner: this, subject, handler }
+    this.#nats.subscriptions.add(subscription)
+    return { unsubscribe: () => void this.#nats.subscriptions.delete(subscription) }
+  }
+
+  async request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<BusMessage> {
+    this.#require(payload)
+    const reply = this.#nats.nextInbox()
+    const { promise, resolve, reject } = Promise.withResolvers<BusMessage>()
+    const inbox = this.subscribe(reply, resolve)
+    const timer = this.#nats.clock.after(timeoutMs, () =>
+      reject(new BusError('timeout', 'nats: timeout')),
+    )
+    try {
+      const heard = this.#nats.deliver(this, { subject, reply, data: payload })
+      if (heard === 0) throw new BusError('no-responders', 'nats: no responders')
+      return await promise
+    } finally {
+      timer.cancel()
+      inbox.unsubscribe()
+    }
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  onStatus(): void {}
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const subscription of this.#nats.subscriptions) {
+      if (subscription.owner === this) this.#nats.subscriptions.delete(subscription)
+    }
+  }
+
+  #require(payload: Uint8Array): void {
+    if (this.#closed) throw new BusError('closed', 'the bus is closed')
+    if (payload.length > this.maxPayloadBytes) throw new BusError('too-large', 'too large')
+  }
+}
