@@ -26,13 +26,21 @@ export function campaignAtRequest(core: Core): void {
   if (mayCampaign(core)) startVote(core, true)
 }
 
+/**
+ * A voter, or one whose removal is not known to be committed: until then its log may be the only
+ * one that can win [Raft thesis 4.2.2].
+ */
 function mayCampaign(core: Core): boolean {
-  if (core.installing !== undefined) return false
-  return isVoter(core.memberships.configuration, core.self)
+  const { installing, memberships, self, commitIndex } = core
+  if (installing !== undefined || memberships.index === 0) return false
+  if (isVoter(memberships.configuration, self)) return true
+  const { configuration: before } = memberships.at(memberships.index - 1)
+  return memberships.index > commitIndex && isVoter(before, self)
 }
 
 function isAlone(core: Core): boolean {
-  return votersOf(core.memberships.configuration).length === 1
+  const { configuration } = core.memberships
+  return votersOf(configuration).length === 1 && isVoter(configuration, core.self)
 }
 
 function startPreVote(core: Core): void {

@@ -37,7 +37,7 @@ export function becomeLeader(core: Core): void {
  */
 export function settleLeader(core: Core, leader: LeaderState): void {
   advanceCommit(core, leader)
-  if (isRemoved(core) || leaseRanOut(core, leader)) {
+  if (isRemoved(core) || core.now >= leaseEnd(core, leader)) {
     becomeFollower(core, core.hardState.term, undefined)
     return
   }
@@ -84,13 +84,10 @@ function isRemoved(core: Core): boolean {
   return index <= core.commitIndex && !isVoter(configuration, core.self)
 }
 
-/** The last moment at which a majority of voters, this server among them, was in contact. */
-function quorumContact(core: Core, leader: LeaderState): Moment {
-  return reached(core, Infinity, (id) => leader.peers.get(id)?.lastContact)
-}
-
-function leaseRanOut(core: Core, leader: LeaderState): boolean {
-  return core.now - quorumContact(core, leader) >= core.parameters.leaderLeaseTimeoutMs
+/** Counted from when a majority of voters, this server among them, was last in contact. */
+function leaseEnd(core: Core, leader: LeaderState): Moment {
+  const contact = reached(core, Infinity, (id) => leader.peers.get(id)?.lastContact)
+  return contact + core.parameters.leaderLeaseTimeoutMs
 }
 
 function answerReads(core: Core, leader: LeaderState): void {
@@ -122,7 +119,7 @@ function advanceTransfer(core: Core, leader: LeaderState): void {
 }
 
 export function leaderDeadline(core: Core, leader: LeaderState): Moment {
-  let deadline = quorumContact(core, leader) + core.parameters.leaderLeaseTimeoutMs
+  let deadline = leaseEnd(core, leader)
   if (leader.transfer !== undefined) deadline = Math.min(deadline, leader.transfer.deadline)
   for (const progress of leader.peers.values()) {
     deadline = Math.min(deadline, peerDeadline(core, leader, progress))
