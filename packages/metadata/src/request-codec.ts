@@ -14,6 +14,8 @@ const { Op } = internal
 
 /** Number of the field that says why a leader is reported, or where an answer's entry stands. */
 const EXTRA = 100
+/** An operation that Go Liftbridge does not know; its servers leave it without an answer. */
+const READ_INDEX = 100 as internal.Op
 /** By number; Go Liftbridge's servers send none, which is 'silent'. */
 const REASONS: readonly ReportReason[] = ['silent', 'restarted', 'leaving']
 
@@ -25,6 +27,12 @@ export type DecodedRequest =
 export const encodeRequest = (request: MetadataRequest): Uint8Array<ArrayBuffer> => {
   if (request.kind === 'create-stream') return encodeCreateStream(request)
   if (request.kind === 'report-leader') return encodeReport(request)
+  if (request.kind === 'read-index') {
+    return toBinary(
+      internal.PropagatedRequestSchema,
+      create(internal.PropagatedRequestSchema, { op: READ_INDEX }),
+    )
+  }
   return toBinary(
     internal.PropagatedRequestSchema,
     Object.assign(create(internal.PropagatedRequestSchema), encodePayload(request)),
@@ -37,6 +45,7 @@ export const decodeRequest = (bytes: Uint8Array): DecodedRequest => {
   if (decoded.kind === 'rejected') return { kind: 'malformed', reason: decoded.reason }
   const { message } = decoded
   if (message.op === Op.REPORT_LEADER) return decodeReport(message)
+  if (message.op === READ_INDEX) return { kind: 'request', request: { kind: 'read-index' } }
   const operation = decodePayload({
     ...create(internal.RaftLogSchema),
     op: message.op,
@@ -130,8 +139,7 @@ export const encodeAnswer = (
   request: MetadataRequest,
   answer: MetadataAnswer,
 ): Uint8Array<ArrayBuffer> => {
-  const op = request.kind === 'report-leader' ? Op.REPORT_LEADER : OPS[request.kind]
-  const response = create(internal.PropagatedResponseSchema, { op })
+  const response = create(internal.PropagatedResponseSchema, { op: opOf(request) })
   if (answer.kind === 'rejected') {
     response.error = create(internal.ErrorSchema, {
       code: STATUS_CODES[answer.status],
@@ -141,6 +149,11 @@ export const encodeAnswer = (
     withExtraFields(response, numberField(EXTRA, BigInt(answer.index)))
   }
   return toBinary(internal.PropagatedResponseSchema, response)
+}
+
+const opOf = ({ kind }: MetadataRequest): internal.Op => {
+  if (kind === 'report-leader') return Op.REPORT_LEADER
+  return kind === 'read-index' ? READ_INDEX : OPS[kind]
 }
 
 const OPS = {

@@ -37,4 +37,6 @@ export type MetadataRequest =
   /** The leader places the partitions. */
   | { readonly kind: 'create-stream'; readonly stream: StreamRequest }
   | ({ readonly kind: 'report-leader' } & LeaderReport)
+  /** Up to where is committed what was acknowledged before? Changes nothing. */
+  | { readonly kind: 'read-index' }
   | ForwardedOperation

@@ -31,6 +31,9 @@ import { NatsAcks } from './partition/nats-acks.ts'
 import { Partitions } from './partition/partition-host.ts'
 import { SubjectRouter } from './partition/subject-router.ts'
 import { openRaft } from './raft/open-raft.ts'
+import { ReplicaSubjects } from './replication/replica-subjects.ts'
+import type { Replication } from './replication/replication.ts'
+import { ServerRun } from './replication/server-run.ts'
 import { readinessChecks } from './readiness-checks.ts'
 
 export type CoreOptions = {
@@ -202,18 +205,28 @@ export class ServerCore {
   }
 
   /**
-   * What this server stored may be old: it knows what is committed when it has heard of a leader.
-   * Waits for as long as that takes, and says so; rejects when the server is stopped meanwhile.
+   * What this server stored may be old: only the metadata leader knows what is committed. Waits for
+   * as long as it takes to be there, and says so; rejects when the server is stopped meanwhile.
    */
-  async #caughtUp(metadata: Metadata): Promise<void> {
+  async #catchUp(metadata: Metadata, controller: Controller): Promise<void> {
     for (;;) {
-      try {
-        return await metadata.barrier()
-      } catch (error) {
-        if (this.#stopping.signal.aborted) throw error
-        const detail = this.checks().find(({ name }) => name === 'metadata')?.detail
-        this.#logger.warn('waiting for the metadata', { reason: detail ?? '' })
-      }
+      const answer = await controller.submit({ kind: 'read-index' })
+      if (answer.kind === 'done') return metadata.whenApplied(answer.index)
+      if (this.#stopping.signal.aborted) throw new Error('the server was stopped')
+      const detail = this.checks().find(({ name }) => name === 'metadata')?.detail
+      this.#logger.warn('waiting for the metadata', { reason: detail || answer.text })
+    }
+  }
+
+  #replication(controller: Controller, run: ServerRun): Replication {
+    const { serverId, buses } = this.#options
+    return {
+      serverId,
+      bus: buses.replication,
+      subjects: this.#subjects,
+      timing: () => this.#config.clustering.replica,
+      submit: (request) => controller.submit(request),
+      run,
     }
   }
 
@@ -257,7 +270,8 @@ export class ServerCore {
     readonly brokers: Brokers
   }): Promise<void> {
     const { metadata, controller, deleted } = parts
-    const { buses, clock, dataDir, disk } = this.#options
+    const { buses, clock, dataDir, disk, serverId } = this.#options
+    const run = await ServerRun.begin({ disk, directory: dataDir, clock })
     const { namespace } = this.#config.clustering
     const natsAcks = new NatsAcks({ bus: buses.publishes, namespace, logger: this.#logger })
     const router = new SubjectRouter({ ...buses, natsAcks })
@@ -274,11 +288,19 @@ export class ServerCore {
       masterKey: this.#options.masterKey,
       natsMaxPayloadBytes: () => buses.streams.maxPayloadBytes,
       onFenced: (stream, partition, reason) => reconciler.fenced(stream, partition, reason),
+      replication: this.#replication(controller, run),
+    })
+    const replicaSubjects = new ReplicaSubjects({
+      ...buses,
+      serverId,
+      subjects: this.#subjects,
+      partitions,
+      logger: this.#logger,
     })
     const report = logReconciler(this.#logger)
     this.#partitions = partitions
     const reconciler = new Reconciler({
-      serverId: this.#options.serverId,
+      serverId,
       state: metadata.state,
       host: partitions,
       directories: new StreamDirectories({ disk, root: `${dataDir}/streams`, report }),
@@ -298,8 +320,12 @@ export class ServerCore {
     this.#closers.set('partitions', async () => {
       maintenance.stop()
       await reconciler.stop()
+      replicaSubjects.stop()
+      await run.end()
     })
-    await this.#caughtUp(metadata)
+    await this.#catchUp(metadata, controller)
+    await run.noteBirth(metadata.state.appliedIndex)
+    replicaSubjects.start()
     await reconciler.start(deleted)
     maintenance.start()
     this.#context = this.#makeContext({ ...parts, router, partitions, natsAcks, defaults })

@@ -164,6 +164,8 @@ export class Controller {
         return this.#createStream(request.stream)
       case 'report-leader':
         return this.#reported(request)
+      case 'read-index':
+        return this.#readIndex()
       case 'shrink-isr':
       case 'expand-isr':
       case 'delete-stream':
@@ -188,6 +190,17 @@ export class Controller {
     })
     if (planned.kind === 'rejected') return planned
     return answerOf(await metadata.propose(planned.operation))
+  }
+
+  /** Everything acknowledged before the call is at or below the answer [Raft thesis 6.4]. */
+  async #readIndex(): Promise<MetadataAnswer> {
+    const { metadata } = this.#options
+    try {
+      await metadata.barrier()
+      return { kind: 'done', index: metadata.state.appliedIndex }
+    } catch (error) {
+      return rejected('INTERNAL', error instanceof Error ? error.message : String(error))
+    }
   }
 
   #servers(): readonly PlacementServer[] {
