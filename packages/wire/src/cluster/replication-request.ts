@@ -54,8 +54,8 @@ export function encodeReplicationRequest(request: ReplicationRequest): Uint8Arra
   // Proto3 leaves zeros out, except where absence has a meaning.
   if (request.offset !== 0) at = writeNumber(bytes, at, OFFSET, request.offset)
   if (request.leaderEpoch !== 0) at = writeNumber(bytes, at, LEADER_EPOCH, request.leaderEpoch)
-  if (request.incarnation) at = writeNumber(bytes, at, INCARNATION, request.incarnation)
-  const { syncedOffset, maxWaitMs } = request
+  const { incarnation, syncedOffset, maxWaitMs } = request
+  if (incarnation !== undefined) at = writeNumber(bytes, at, INCARNATION, incarnation)
   if (syncedOffset !== undefined) at = writeNumber(bytes, at, SYNCED_OFFSET, syncedOffset)
   if (maxWaitMs !== undefined) at = writeNumber(bytes, at, MAX_WAIT_MS, maxWaitMs)
   return bytes.subarray(0, at)

@@ -33,7 +33,7 @@ const requests: fc.Arbitrary<ReplicationRequest> = fc.record(
     replicaId: fc.string({ unit: 'binary' }),
     offset,
     leaderEpoch: number,
-    incarnation: number.filter((value) => value > 0),
+    incarnation: number,
     syncedOffset: offset,
     maxWaitMs: fc.nat(2 ** 31),
   },

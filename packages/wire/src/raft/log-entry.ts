@@ -64,14 +64,14 @@ export function readPeers(value: Uint8Array): readonly string[] {
   return decodeWhole(addresses, value)
 }
 
-export function encoded<Value>(codec: Codec<Value>, value: Value): Uint8Array<ArrayBuffer> {
+function encoded<Value>(codec: Codec<Value>, value: Value): Uint8Array<ArrayBuffer> {
   const writer = new MsgpackWriter()
   codec.write(writer, value)
   return writer.finish()
 }
 
 /** Reads one value that takes up all of `value`; throws WireError. */
-export function decodeWhole<Value>(codec: Codec<Value>, value: Uint8Array): Value {
+function decodeWhole<Value>(codec: Codec<Value>, value: Uint8Array): Value {
   const reader = new MsgpackReader(value)
   const read = codec.read(reader)
   if (reader.remaining > 0) throw new WireError('malformed', 'bytes behind the value')

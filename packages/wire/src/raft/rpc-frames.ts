@@ -28,7 +28,7 @@ import type { RaftHeader, RaftRequest, RaftResponse, RaftRpcKind } from './rpc.t
 export const RAFT_REQUEST_MAX_BYTES: number = 64 * 1024 * 1024
 
 /** Bytes of the error text and of the response, each. A server's responses take a hundred. */
-export const RAFT_RESPONSE_MAX_BYTES: number = 64 * 1024
+const RAFT_RESPONSE_MAX_BYTES: number = 64 * 1024
 
 /** The type byte and the request. For InstallSnapshot `request.size` bytes must follow. */
 export function encodeRaftRequest(request: RaftRequest, from: RaftHeader): Uint8Array<ArrayBuffer> {
