@@ -218,6 +218,7 @@ export class Controller {
       case 'elect': {
         const { stream, partition, leader: newLeader } = decision.operation
         const answer = answerOf(await metadata.propose(decision.operation))
+        if (answer.kind === 'done') this.#dismiss(report, newLeader, answer.index)
         logger.info('metadata: partition gets another leader', {
           stream,
           partition,
@@ -231,6 +232,19 @@ export class Controller {
       default:
         return decision satisfies never
     }
+  }
+
+  /**
+   * A leader that is dead to the metadata leader, too, leaves the ISR with its office: nothing
+   * could be committed until its successor had waited for its lag.
+   */
+  #dismiss(report: LeaderReport, successor: string, leaderEpoch: LogIndex): void {
+    const { stream, partition, leader: replica } = report
+    if (replica === successor || this.isAlive(replica)) return
+    const epochs = { leaderEpoch, partitionEpoch: leaderEpoch }
+    const change = { stream, partition, replica, leader: successor, ...epochs }
+    // Refused when the partition has changed meanwhile; its leader decides then.
+    void this.#options.metadata.propose({ kind: 'shrink-isr', ...change })
   }
 
   #followLeadership(): void {
