@@ -1,11 +1,14 @@
 /** Raft groups on virtual time, simulated disks and a network with faults, for tests. */
 import type { ServerId } from '@liftbridge/raft'
 import { ClusterSubjects } from '@liftbridge/wire'
+import { makeDurableDirectory } from '../../server/src/data-directory.ts'
 import { silentLogger, type Logger } from '../../server/src/logging/logger.ts'
 import type { StateMachine } from '../../server/src/metadata/consensus.ts'
 import { openRaft, type RaftSettings } from '../../server/src/raft/open-raft.ts'
 import type { RaftConsensus } from '../../server/src/raft/raft-consensus.ts'
+import { omitting, type Omission } from './broken-disks.ts'
 import { SimDisk } from './disk.ts'
+import { cutLosingAll } from './power-cut.ts'
 import { createSimRandom, type SimRandom } from './random.ts'
 import type { SimBus } from './world/bus.ts'
 import { SimClock } from './world/clock.ts'
@@ -56,6 +59,8 @@ export interface Running {
 export interface StartOptions {
   readonly settings?: Partial<RaftSettings>
   readonly logger?: Logger
+  /** A duty that the disk leaves out, to prove that it would be noticed. */
+  readonly omission?: Omission
 }
 
 const SETTINGS: RaftSettings = {
@@ -98,12 +103,13 @@ export class RaftWorld {
   async start(id: ServerId, options: StartOptions = {}): Promise<Running> {
     const process = new SimProcess(id, this.scheduler)
     const ledger = new Ledger()
-    const disk = this.disk(id).attach()
+    const whole = this.disk(id).attach()
+    const disk = options.omission === undefined ? whole : omitting(whole, options.omission)
     const random = this.random.of(`server ${id} ${this.#starts++}`)
     const starting = (async () => {
       const name = `${id}.raft`
       const bus = await this.nats.connect({ process, host: id, name, echo: false })
-      await disk.makeDirectory('/data')
+      await makeDurableDirectory(whole, '/data')
       const consensus = await openRaft<string>({
         disk,
         directory: '/data/raft',
@@ -129,6 +135,13 @@ export class RaftWorld {
     this.running.get(id)?.process.kill()
     this.running.delete(id)
     this.disk(id).kill()
+  }
+
+  /** The machine loses its power, and with it what was not synced. */
+  cutPower(id: ServerId): void {
+    this.running.get(id)?.process.kill()
+    this.running.delete(id)
+    this.disk(id).cutPower(cutLosingAll(this.random.of(`power ${id}`)))
   }
 
   /** A new machine under the old name. */

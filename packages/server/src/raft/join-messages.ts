@@ -1,5 +1,6 @@
 import { decodeClusterMessage, encodeClusterMessage, type Decoded } from '@liftbridge/wire'
 import type { ServerId } from '@liftbridge/raft'
+import type { JoinStage } from './store/joining-mark.ts'
 
 /** Ids are tokens of subjects, and names of directories elsewhere [A3]. */
 const ID_SYNTAX = /^[A-Za-z0-9_-]{1,128}$/
@@ -7,46 +8,68 @@ const ID_SYNTAX = /^[A-Za-z0-9_-]{1,128}$/
 export const isServerId = (id: string): boolean => ID_SYNTAX.test(id)
 
 /**
- * Ours, in a field that Go Liftbridge does not know and skips: index of the entry that took the
- * server in.
+ * Ours, in a field that Go Liftbridge does not know and skips: in a request 1 for 'joining' and 2
+ * for 'whole', in an answer the index of the entry that took the server in.
  */
-const INDEX_FIELD = 100
+const EXTRA_FIELD = 100
 
-export const encodeJoinRequest = (self: ServerId): Uint8Array =>
-  encodeClusterMessage('RaftJoinRequest', { nodeID: self, nodeAddr: self })
+export interface JoinRequest {
+  readonly id: ServerId
+  /** Undefined from Go Liftbridge, whose servers join in one step. */
+  readonly stage: JoinStage | undefined
+}
+
+export const encodeJoinRequest = (id: ServerId, stage: JoinStage): Uint8Array =>
+  withExtra(
+    encodeClusterMessage('RaftJoinRequest', { nodeID: id, nodeAddr: id }),
+    stage === 'joining' ? 1 : 2,
+  )
 
 /** Who asks. */
-export const decodeJoinRequest = (bytes: Uint8Array): Decoded<ServerId> => {
+export const decodeJoinRequest = (bytes: Uint8Array): Decoded<JoinRequest> => {
   const decoded = decodeClusterMessage('RaftJoinRequest', bytes)
   if (decoded.kind === 'rejected') return decoded
-  const { nodeID, nodeAddr } = decoded.message
+  const { nodeID, nodeAddr, $unknown } = decoded.message
   if (nodeAddr !== nodeID || !isServerId(nodeID)) {
     return { kind: 'rejected', reason: 'its id is not one of a server' }
   }
-  return { kind: 'message', message: nodeID }
+  const extra = extraOf($unknown)
+  if (extra === 0) return { kind: 'message', message: { id: nodeID, stage: undefined } }
+  return { kind: 'message', message: { id: nodeID, stage: extra === 1 ? 'joining' : 'whole' } }
 }
 
 export type JoinAnswer =
-  /** `index` is 0 from Go Liftbridge, which does not tell. */
+  /** `index` is 0 when it is not told, as by Go Liftbridge. */
   | { readonly kind: 'joined'; readonly index: number }
   | { readonly kind: 'refused'; readonly reason: string }
 
-export const encodeJoinAnswer = (answer: JoinAnswer): Uint8Array => {
-  if (answer.kind === 'refused') {
-    return encodeClusterMessage('RaftJoinResponse', { error: answer.reason })
-  }
-  // Wire type 0, a varint; fields of protobuf may stand one behind the other.
-  const field = [...encodeVarint(INDEX_FIELD * 8), ...encodeVarint(answer.index)]
-  return Uint8Array.from([...encodeClusterMessage('RaftJoinResponse', {}), ...field])
-}
+export const encodeJoinAnswer = (answer: JoinAnswer): Uint8Array =>
+  answer.kind === 'refused'
+    ? encodeClusterMessage('RaftJoinResponse', { error: answer.reason })
+    : withExtra(encodeClusterMessage('RaftJoinResponse', {}), answer.index)
 
 export const decodeJoinAnswer = (bytes: Uint8Array): JoinAnswer => {
   const decoded = decodeClusterMessage('RaftJoinResponse', bytes)
   if (decoded.kind === 'rejected') return { kind: 'refused', reason: decoded.reason }
   const { error, $unknown } = decoded.message
   if (error !== '') return { kind: 'refused', reason: error }
-  const field = $unknown?.find(({ no, wireType }) => no === INDEX_FIELD && wireType === 0)
-  return { kind: 'joined', index: field === undefined ? 0 : decodeVarint(field.data) }
+  return { kind: 'joined', index: extraOf($unknown) }
+}
+
+interface UnknownField {
+  readonly no: number
+  readonly wireType: number
+  readonly data: Uint8Array
+}
+
+/** Fields of protobuf may stand one behind the other; wire type 0 is a varint. */
+const withExtra = (message: Uint8Array, value: number): Uint8Array =>
+  Uint8Array.from([...message, ...encodeVarint(EXTRA_FIELD * 8), ...encodeVarint(value)])
+
+/** 0 when there is none. */
+const extraOf = (unknown: readonly UnknownField[] | undefined): number => {
+  const field = unknown?.find(({ no, wireType }) => no === EXTRA_FIELD && wireType === 0)
+  return field === undefined ? 0 : decodeVarint(field.data)
 }
 
 const encodeVarint = (value: number): number[] => {

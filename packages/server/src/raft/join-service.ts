@@ -1,7 +1,12 @@
 import type { Configuration, MembershipChange, ServerId } from '@liftbridge/raft'
 import type { Bus, BusMessage, BusSubscription } from '../bus.ts'
 import type { Logger } from '../logging/logger.ts'
-import { decodeJoinRequest, encodeJoinAnswer, type JoinAnswer } from './join-messages.ts'
+import {
+  decodeJoinRequest,
+  encodeJoinAnswer,
+  type JoinAnswer,
+  type JoinRequest,
+} from './join-messages.ts'
 
 export interface JoinServiceOptions {
   readonly bus: Bus
@@ -63,13 +68,16 @@ export class JoinService {
   }
 
   /** Never rejects. */
-  async #admit(id: ServerId): Promise<JoinAnswer> {
+  async #admit(request: JoinRequest): Promise<JoinAnswer> {
     const { logger, serverId, change } = this.#options
+    const { id, stage } = request
     if (id === serverId) return { kind: 'joined', index: 0 }
-    const kind = this.#wantsVoter(id) ? 'add-voter' : 'add-non-voter'
+    const kind = this.#changeFor(request)
+    if (kind === undefined) return { kind: 'joined', index: 0 }
     try {
       const index = await change({ kind, id, address: id })
-      logger.info('a server joined the cluster', { server: id, voter: kind === 'add-voter' })
+      const voter = kind === 'add-voter'
+      logger.info('a server joins the cluster', { server: id, voter, stage })
       return { kind: 'joined', index }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
@@ -78,10 +86,23 @@ export class JoinService {
     }
   }
 
-  #wantsVoter(id: ServerId): boolean {
+  /** Who is on its way in stays what it is, or begins as a non-voter; see membership.ts. */
+  #changeFor({ id, stage }: JoinRequest): 'add-voter' | 'add-non-voter' | undefined {
+    const { servers } = this.#options.configuration()
+    const isVoter = servers.some((member) => member.id === id && member.suffrage === 'voter')
+    switch (stage) {
+      case 'joining':
+        return isVoter ? 'add-voter' : 'add-non-voter'
+      case 'whole':
+        return isVoter || !this.#hasRoomFor(id) ? undefined : 'add-voter'
+      case undefined:
+        return this.#hasRoomFor(id) ? 'add-voter' : 'add-non-voter'
+    }
+  }
+
+  #hasRoomFor(id: ServerId): boolean {
     const { maxQuorumSize, configuration } = this.#options
     if (maxQuorumSize === 0) return true
-    // A member that has lost its data asks as well: it stays what it is.
     const others = configuration().servers.filter((member) => member.id !== id)
     return others.filter(({ suffrage }) => suffrage !== 'non-voter').length < maxQuorumSize
   }

@@ -2,16 +2,21 @@ import type { ServerId } from '@liftbridge/raft'
 import type { Bus } from '../bus.ts'
 import type { Clock, Timer } from '../clock.ts'
 import type { Logger } from '../logging/logger.ts'
-import { decodeJoinAnswer, encodeJoinRequest } from './join-messages.ts'
+import { decodeJoinAnswer, encodeJoinRequest, type JoinAnswer } from './join-messages.ts'
+import type { JoinStage } from './store/joining-mark.ts'
 
-export interface JoinerOptions {
+export interface JoinContext {
   readonly bus: Bus
   /** `<ns>.raft.metadata.join`. */
   readonly subject: string
   readonly serverId: ServerId
+}
+
+export interface JoinerOptions extends JoinContext {
   readonly clock: Clock
   readonly logger: Logger
-  /** Before the first attempt; servers that are named in the configuration of others just wait. */
+  readonly stage: JoinStage
+  /** Before the first attempt. */
   readonly delayMs: number
   /** Called once, with the index of the entry that took this server in; 0: not told. */
   readonly onJoined: (index: number) => void
@@ -21,6 +26,21 @@ const REQUEST_TIMEOUT_MS = 1_000
 const RETRY_MS = 1_000
 /** Attempts between two log lines. */
 const TELL_EVERY = 5
+
+/** Asks once. Never rejects; a leader that does not answer is a refusal. */
+export const askToJoin = async (context: JoinContext, stage: JoinStage): Promise<JoinAnswer> => {
+  const { bus, subject, serverId } = context
+  try {
+    const request = encodeJoinRequest(serverId, stage)
+    const { data } = await bus.request(subject, request, REQUEST_TIMEOUT_MS)
+    const answer = decodeJoinAnswer(data)
+    if (answer.kind === 'joined') return answer
+    return { kind: 'refused', reason: `refused: ${answer.reason}` }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    return { kind: 'refused', reason: `no answer on ${subject} (${why})` }
+  }
+}
 
 /**
  * Asks to be taken into the cluster until that is done. The original gives up after a minute and
@@ -39,8 +59,8 @@ export class Joiner {
 
   /** Why this server is not a member yet, for the operator. */
   get reason(): string {
-    const { subject } = this.#options
-    const why = this.#lastReason ?? `asking on ${subject}`
+    const why = this.#lastReason ?? `asking on ${this.#options.subject}`
+    if (this.#options.stage === 'whole') return `waits to be made a voter: ${why}`
     return (
       `not a member of a cluster yet: ${why}; start one server with --raft-bootstrap-seed, or ` +
       'list the first ones with --raft-bootstrap-peers'
@@ -61,27 +81,18 @@ export class Joiner {
     this.#timer = this.#options.clock.after(ms, () => void this.#attempt())
   }
 
-  /** Never rejects. */
   async #attempt(): Promise<void> {
-    const { bus, subject, serverId, logger, onJoined } = this.#options
-    this.#lastReason = `no answer on ${subject}`
+    const { logger, onJoined, stage } = this.#options
     this.#attempts += 1
-    try {
-      const { data } = await bus.request(subject, encodeJoinRequest(serverId), REQUEST_TIMEOUT_MS)
-      const answer = decodeJoinAnswer(data)
-      if (answer.kind === 'joined') {
-        if (this.#stopped) return
-        this.#stopped = true
-        logger.info('joined the cluster', { server: serverId })
-        onJoined(answer.index)
-        return
-      }
-      this.#lastReason = `refused: ${answer.reason}`
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      this.#lastReason = `no answer on ${subject} (${reason})`
+    const answer = await askToJoin(this.#options, stage)
+    if (this.#stopped) return
+    if (answer.kind === 'joined') {
+      this.#stopped = true
+      onJoined(answer.index)
+      return
     }
-    if (!this.#stopped && this.#attempts % TELL_EVERY === 1) logger.warn(this.reason)
+    this.#lastReason = answer.reason
+    if (this.#attempts % TELL_EVERY === 1) logger.warn(this.reason)
     this.#after(RETRY_MS)
   }
 }

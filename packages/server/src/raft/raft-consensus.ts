@@ -22,7 +22,8 @@ import {
 import { planFirstStart, type BootstrapSettings } from './bootstrap.ts'
 import { PendingAnswers } from './pending-answers.ts'
 import { RaftDriver } from './raft-driver.ts'
-import { Membership } from './membership.ts'
+import { askToJoin } from './joiner.ts'
+import { Membership, type JoinProgress } from './membership.ts'
 import type { RaftNetwork } from './raft-network.ts'
 import type { OpenedRaftStore } from './store/raft-store.ts'
 import { RaftStoreUnreadable } from './store/unreadable.ts'
@@ -91,7 +92,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
   async start(machine: StateMachine<Result>): Promise<void> {
     this.#restore(machine)
     const { serverId, opened, network, clock, random, logger, parameters } = this.#options
-    const { stored, joining } = await this.#firstState()
+    const { stored, progress } = await this.#firstState()
     const driver = new RaftDriver<Result>({
       self: serverId,
       store: opened.store,
@@ -121,9 +122,9 @@ export class RaftConsensus<Result> implements Consensus<Result> {
         appliedIndex: () => driver.appliedIndex,
         leads: () => this.#leadership.kind === 'here',
         change: (change) => this.changeMembership(change),
-        onWhole: () => opened.store.setJoining(false),
+        setStage: (stage) => opened.store.setJoinStage(stage),
       },
-      joining,
+      progress,
     )
     this.#driver = driver
     this.#membership = membership
@@ -255,18 +256,29 @@ export class RaftConsensus<Result> implements Consensus<Result> {
   }
 
   /** What is stored; for a first server of a new cluster, the cluster's first entry [LB 2.2]. */
-  async #firstState(): Promise<{ readonly stored: StoredState; readonly joining: boolean }> {
-    const { opened, serverId, settings, logger } = this.#options
-    const { stored, store, joining } = opened
-    if (!isNew(stored)) return { stored, joining }
+  async #firstState(): Promise<{
+    readonly stored: StoredState
+    readonly progress: JoinProgress
+  }> {
+    const { opened, serverId, settings, logger, bus, subjects } = this.#options
+    const { stored, store, joinStage } = opened
+    if (!isNew(stored)) return { stored, progress: { stage: joinStage, admittedAt: undefined } }
+    // Before anybody can send anything that this server, were it not new, had lost.
+    if (joinStage !== 'joining') await store.setJoinStage('joining')
     const plan = planFirstStart(serverId, settings)
     if (plan.kind === 'join') {
-      if (!joining) await store.setJoining(true)
-      return { stored, joining: true }
+      return { stored, progress: { stage: 'joining', admittedAt: undefined } }
+    }
+    // The flags of the first start often stay: whoever lost its disk is no founder but comes back.
+    const context = { bus, serverId, subject: subjects.raftJoin }
+    const answer = await askToJoin(context, 'joining')
+    if (answer.kind === 'joined') {
+      logger.info('a cluster is there already: joining it instead of making a new one')
+      return { stored, progress: { stage: 'joining', admittedAt: answer.index } }
     }
     const servers = plan.configuration.servers.map(({ id }) => id)
     logger.info('bootstrapping a new metadata cluster', { servers })
-    if (joining) await store.setJoining(false)
+    await store.setJoinStage(undefined)
     const first = bootstrapState(plan.configuration)
     await store.persist({
       sequence: 0,
@@ -276,7 +288,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
       append: first.entries,
       compactThrough: undefined,
     })
-    return { stored: first, joining: false }
+    return { stored: first, progress: { stage: undefined, admittedAt: undefined } }
   }
 
   #running(): RaftDriver<Result> {

@@ -10,7 +10,7 @@ import type { Clock } from '../../clock.ts'
 import type { Logger } from '../../logging/logger.ts'
 import { EntryLog } from './entry-log.ts'
 import { reasonOf } from './files.ts'
-import { isJoining, setJoining } from './joining-mark.ts'
+import { readJoinStage, writeJoinStage, type JoinStage } from './joining-mark.ts'
 import { readHardState, writeHardState } from './hard-state-file.ts'
 import {
   SnapshotStore,
@@ -123,8 +123,8 @@ export class RaftStore {
       snapshot: snapshot?.position,
       entries,
     }
-    const joining = await isJoining(disk, directory)
-    return { store, stored, state: snapshot?.state, joining }
+    const joinStage = await readJoinStage(disk, directory)
+    return { store, stored, state: snapshot?.state, joinStage }
   }
 
   /** Why nothing is stored any more; undefined while it is. */
@@ -146,9 +146,9 @@ export class RaftStore {
     })
   }
 
-  /** Notes durably whether this server is on its way into a cluster. */
-  setJoining(joining: boolean): Promise<void> {
-    return setJoining(this.#options.disk, this.#options.directory, joining)
+  /** Notes durably how far this server is on its way into a cluster. */
+  setJoinStage(stage: JoinStage | undefined): Promise<void> {
+    return writeJoinStage(this.#options.disk, this.#options.directory, stage)
   }
 
   /** Writes the state machine's state aside and makes it the newest snapshot. */
@@ -296,8 +296,8 @@ export interface OpenedRaftStore {
   readonly stored: StoredState
   /** The snapshot's bytes, to be restored into the state machine. */
   readonly state: Uint8Array | undefined
-  /** This server was on its way into a cluster, see joining-mark.ts. */
-  readonly joining: boolean
+  /** How far this server has come on its way into a cluster; undefined: it is not on it. */
+  readonly joinStage: JoinStage | undefined
 }
 
 const makeDirectories = async (
