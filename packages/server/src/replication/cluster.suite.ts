@@ -149,7 +149,9 @@ export class TestProcess {
       }),
       clock,
       report: (report) => {
-        if (report.kind === 'partition-failed') cluster.failures.push(`${this.id}: ${report.error}`)
+        if (report.kind === 'partition-failed') {
+          cluster.failures.push(`${this.id}: ${String(report.error)}`)
+        }
       },
     })
     this.subjects.start()
@@ -294,10 +296,10 @@ export class TestCluster {
   /** Puts an operation into the log of the metadata; every server that hears it applies it. */
   commit(operation: Operation): boolean {
     const outcome = applyOperation(this.#state, operation, this.operations.length + 1)
-    if (outcome.kind !== 'applied') return false
+    // What changes nothing has its place in the log all the same.
     this.operations.push(operation)
     for (const id of this.processes.keys()) this.catchUp(id)
-    return true
+    return outcome.kind === 'applied'
   }
 
   catchUp(id: string): void {

@@ -42,7 +42,7 @@ export class LocalNats {
   /** How many hear the subject, cut off or not. */
   deliver(from: LocalBus, message: BusMessage): number {
     let heard = 0
-    for (const { owner, subject, handler } of [...this.subscriptions]) {
+    for (const { owner, subject, handler } of this.subscriptions) {
       if (subject !== message.subject) continue
       heard++
       if (this.isCut(from.owner, owner.owner)) continue

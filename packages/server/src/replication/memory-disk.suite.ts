@@ -31,8 +31,8 @@ export class MemoryDisk {
   #generation = 0
   /** Makes an operation fail. */
   fault: (operation: string, path: string) => DiskError | undefined = () => undefined
-  /** Files for which syncs report success and do nothing. */
-  liesAbout: (path: string) => boolean = () => false
+  /** Awaited by each sync of a file. */
+  holdsSync: (path: string) => Promise<void> | undefined = () => undefined
 
   /** The disk as a process sees it until it is killed. */
   attach(): Disk {
@@ -101,7 +101,7 @@ export class MemoryDisk {
     }
     if (!this.#directories.delete(from)) return false
     this.#directories.add(to)
-    for (const path of [...this.#files.keys()]) {
+    for (const path of this.#files.keys()) {
       const content = this.#files.get(path)
       if (!path.startsWith(`${from}/`) || content === undefined) continue
       this.#files.delete(path)
@@ -115,10 +115,10 @@ export class MemoryDisk {
   }
 
   removeTree(path: string): void {
-    for (const file of [...this.#files.keys()]) {
+    for (const file of this.#files.keys()) {
       if (file.startsWith(`${path}/`)) this.#files.delete(file)
     }
-    for (const directory of [...this.#directories]) {
+    for (const directory of this.#directories) {
       if (directory === path || directory.startsWith(`${path}/`)) {
         this.#directories.delete(directory)
       }
@@ -142,7 +142,7 @@ class AttachedDisk implements Disk {
     const content = found ?? this.#disk.create(path)
     return new AttachedFile(content, {
       check: (operation) => this.#check(operation, path),
-      lies: () => this.#disk.liesAbout(path),
+      held: () => this.#disk.holdsSync(path),
     })
   }
 
@@ -185,15 +185,18 @@ class AttachedDisk implements Disk {
 class AttachedFile implements DiskFile {
   readonly #content: Content
   readonly #check: (operation: string) => void
-  readonly #lies: () => boolean
+  readonly #held: () => Promise<void> | undefined
 
   constructor(
     content: Content,
-    hooks: { readonly check: (operation: string) => void; readonly lies: () => boolean },
+    hooks: {
+      readonly check: (operation: string) => void
+      readonly held: () => Promise<void> | undefined
+    },
   ) {
     this.#content = content
     this.#check = hooks.check
-    this.#lies = hooks.lies
+    this.#held = hooks.held
   }
 
   async read(into: Uint8Array, offset: number, length: number, position: number): Promise<number> {
@@ -227,7 +230,8 @@ class AttachedFile implements DiskFile {
 
   async sync(): Promise<void> {
     this.#check('sync')
-    if (this.#lies()) return
+    await this.#held()
+    this.#check('sync')
     this.#content.durable = this.#content.bytes.slice(0, this.#content.size)
   }
 
