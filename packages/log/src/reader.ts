@@ -59,7 +59,8 @@ export class LogReader implements LogListener {
   constructor(core: LogCore, options: ReaderOptions) {
     this.#core = core
     this.#until = options.until
-    this.#next = Math.min(Math.max(0, options.from), this.#limit + 1)
+    // Whoever resumes at a new leader, whose high watermark may lag, gets nothing twice.
+    this.#next = Math.min(Math.max(0, options.from), core.newestOffset + 1)
     core.listeners.add(this)
   }
 

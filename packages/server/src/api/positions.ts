@@ -26,7 +26,8 @@ export async function resolveRange(
 ): Promise<Range> {
   const start = Math.max(0, await startOf(log, request))
   const stop = await stopOf(log, request, readonly)
-  if (stop === undefined) return { start, stop }
+  const range = { start: capped(log, request, start), stop }
+  if (stop === undefined) return range
   if (request.reverse) {
     // Reading goes down from what is committed; an original refuses every stop here [LB 7.D5].
     const from = Math.min(start, log.highWatermark)
@@ -34,7 +35,16 @@ export async function resolveRange(
   } else if (stop < start) {
     throw new LiftbridgeError('subscribe.stop-before-start', { stop, start })
   }
-  return { start, stop }
+  return range
+}
+
+/**
+ * What is not committed yet counts as new. An offset that was named is kept: whoever resumes at a
+ * new leader, whose high watermark may lag, would get messages twice [O4, LB data plane 5.5].
+ */
+function capped(log: PositionedLog, request: api.SubscribeRequest, start: number): number {
+  const isNamed = request.startPosition === api.StartPosition.OFFSET
+  return isNamed || request.reverse ? start : Math.min(start, log.highWatermark + 1)
 }
 
 async function startOf(log: PositionedLog, request: api.SubscribeRequest): Promise<number> {

@@ -49,8 +49,8 @@ export type ControllerOptions = {
 
 /** How long a change may take when its caller names no deadline [LB control plane 4.2]. */
 export const REQUEST_TIMEOUT_MS = 5_000
-/** A server that the metadata leader has not heard of for so long is not alive: three leases. */
-const ALIVE_MS = 1_500
+/** A server that the metadata leader has not heard of for so long is not alive: two leases. */
+const ALIVE_MS = 1_000
 /** Between two attempts while no leader is known, or the known one does not listen yet. */
 const RETRY_MS = 50
 
@@ -239,12 +239,19 @@ export class Controller {
    * could be committed until its successor had waited for its lag.
    */
   #dismiss(report: LeaderReport, successor: string, leaderEpoch: LogIndex): void {
+    const { metadata, clock } = this.#options
     const { stream, partition, leader: replica } = report
-    if (replica === successor || this.isAlive(replica)) return
+    if (replica === successor) return
     const epochs = { leaderEpoch, partitionEpoch: leaderEpoch }
     const change = { stream, partition, replica, leader: successor, ...epochs }
-    // Refused when the partition has changed meanwhile; its leader decides then.
-    void this.#options.metadata.propose({ kind: 'shrink-isr', ...change })
+    const unlessAlive = (): boolean => {
+      if (this.#stopped || this.isAlive(replica)) return false
+      // Refused when the partition has changed meanwhile; its leader decides then.
+      void metadata.propose({ kind: 'shrink-isr', ...change })
+      return true
+    }
+    // The reporters may have missed it for a shorter time than makes it dead here.
+    if (!unlessAlive()) clock.after(ALIVE_MS, unlessAlive)
   }
 
   #followLeadership(): void {
