@@ -26,11 +26,12 @@ export async function startNatsServer(
   }
   child.stderr.resume()
   if (bound === 0) throw new Error('nats-server did not start')
-  return { port: bound, stop: () => stop(child) }
+  return { port: bound, pid: child.pid ?? 0, stop: () => stop(child) }
 }
 
 export interface NatsProcess {
   readonly port: number
+  readonly pid: number
   stop(): Promise<void>
 }
 

@@ -4,7 +4,7 @@ import { ConfSyntaxError, type ConfMap, type ConfValue, type Place } from './con
 /**
  * The syntax of NATS configuration files:
  *
- *   file    = { entry }                      entry = key [":" | "="] value | "include" path
+ *   file    = { entry } | map                entry = key [":" | "="] value | "include" path
  *   value   = map | list | text | "$" name | word
  *   map     = "{" { entry } "}"              list  = "[" { value } "]"
  *   text    = '"' with escapes '"' | "'" as it is "'" | "(" lines up to a line of ")" alone
@@ -58,8 +58,11 @@ class ConfReader {
   }
 
   readInto(map: ConfMap, scopes: readonly ConfMap[]): void {
-    this.#entries(map, scopes)
-    if (this.#at < this.#text.length) this.#fail('a "}" without its "{"')
+    this.#skip(BETWEEN_ENTRIES)
+    if (this.#text[this.#at] === '{') this.#nested('}', () => this.#entries(map, scopes))
+    else this.#entries(map, scopes)
+    this.#skip(BETWEEN_ENTRIES)
+    if (this.#at < this.#text.length) this.#fail('nothing can follow here (a "}" without its "{"?)')
   }
 
   /** A whole text that is one value: that of a variable in the environment. */

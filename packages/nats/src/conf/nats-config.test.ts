@@ -61,6 +61,11 @@ test('every way to write an entry is read', () => {
   assert.equal(found.lameDuck?.durationMs, 90_000)
 })
 
+test('JSON is read too', () => {
+  assert.equal(options('{"port": 4333, "server_name": "one"}\n').port, 4333)
+  assert.match(problems('{"port": 4333} port: 1'), /nothing can follow here/)
+})
+
 test('a text may be a block of lines', () => {
   assert.equal(options('server_name (\n  a } b\n  c\n  )\nport: 4333').name, 'a } b\n  c')
   assert.match(problems('server_name (\n a'), /nats\.conf:1: .*no line of "\)" alone/)

@@ -163,7 +163,7 @@ function readMonitor(
 /** What only nats-server does: better not to start than to run without what was asked for. */
 const FOREIGN: ReadonlyMap<string, string> = new Map(
   Object.entries({
-    cluster: 'a cluster of NATS servers',
+    cluster: 'clusters',
     gateway: 'gateways',
     leafnodes: 'leaf nodes',
     leaf: 'leaf nodes',

@@ -5,7 +5,7 @@ import { PUBLISH_CASES } from './publish-cases.suite.ts'
 import { SESSION_CASES } from './session-cases.suite.ts'
 import { QUIET, RawClient, type Address } from './raw-client.suite.ts'
 
-const PROTOCOL_CASES: readonly ProtocolCase[] = [...SESSION_CASES, ...PUBLISH_CASES]
+export const PROTOCOL_CASES: readonly ProtocolCase[] = [...SESSION_CASES, ...PUBLISH_CASES]
 
 /** A server the suite runs against. */
 export interface ServerUnderTest {
@@ -40,7 +40,7 @@ function canBeSentByteByByte(scenario: ProtocolCase): boolean {
   )
 }
 
-async function converse(
+export async function converse(
   server: ServerUnderTest,
   scenario: ProtocolCase,
   send: (client: RawClient, text: string) => unknown,
