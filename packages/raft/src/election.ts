@@ -32,7 +32,7 @@ export function campaignAtRequest(core: Core): void {
  */
 function mayCampaign(core: Core): boolean {
   const { installing, memberships, self, commitIndex } = core
-  if (installing !== undefined || memberships.index === 0) return false
+  if (installing !== undefined) return false
   if (isVoter(memberships.configuration, self)) return true
   const { configuration: before } = memberships.at(memberships.index - 1)
   return memberships.index > commitIndex && isVoter(before, self)

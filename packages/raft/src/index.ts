@@ -25,5 +25,6 @@ export type { BarrierEntry, CommandEntry, ConfigurationEntry, Entry, NoopEntry }
 export type { Configuration, Member, MembershipChange, Suffrage } from './configuration.ts'
 export { FAILURE_TEXTS } from './failure.ts'
 export type { Failure } from './failure.ts'
+export { describeOutput, describeRequest, describeResponse } from './describe.ts'
 export type { PeerStatus, RaftStatus } from './status.ts'
 export type { Index, Moment, RequestId, ServerId, Term, TicketId } from './units.ts'

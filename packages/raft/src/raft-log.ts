@@ -109,4 +109,9 @@ export class RaftLog {
     if (lastTerm !== this.lastTerm) return lastTerm > this.lastTerm
     return lastIndex >= this.lastIndex
   }
+
+  isBehind(lastIndex: Index, lastTerm: Term): boolean {
+    if (lastTerm !== this.lastTerm) return lastTerm > this.lastTerm
+    return lastIndex > this.lastIndex
+  }
 }

@@ -48,6 +48,13 @@ interface Stepped {
   readonly commitIndex: Index
 }
 
+/** Whose state machine, and in what term that server is. */
+interface Machine {
+  readonly id: ServerId
+  readonly digest: number
+  readonly term: Term
+}
+
 /**
  * Watches every step of every server for what must never happen: M1 to M6 and M10 of the
  * guarantees, and what was promised to those who asked.
@@ -56,6 +63,8 @@ export class Safety {
   readonly committed: Entry[] = []
   readonly #fingerprints: string[] = []
   readonly #digests: number[] = [1]
+  /** The term in which an index was first seen to be committed. */
+  readonly #committedIn: Term[] = []
   readonly #leaders = new Map<Term, string>()
   readonly #known = new Map<string, { readonly print: string; readonly previousTerm: Term }>()
   readonly #leading = new Map<ServerId, Term>()
@@ -165,6 +174,8 @@ export class Safety {
     this.#leaders.set(term, leader)
     this.#leading.set(id, term)
     for (let index = image.base + 1; index <= this.committedIndex; index += 1) {
+      // A server that was frozen may win an old term late; later terms owe it nothing.
+      if ((this.#committedIn[index] ?? 0) >= term) continue
       const entry = image.entryAt(index)
       const print = entry === undefined ? 'nothing' : fingerprint(entry)
       const expected = this.#fingerprints[index]
@@ -173,13 +184,14 @@ export class Safety {
   }
 
   /** M5: the digest after applying `entry` on top of `digest`. */
-  apply(id: ServerId, digest: number, entry: Entry): number {
+  apply({ id, digest, term }: Machine, entry: Entry): number {
     const print = fingerprint(entry)
     const expected = this.#fingerprints[entry.index]
     if (expected === undefined) {
       must(entry.index === this.committedIndex + 1, 'M5 state machine safety', `gap at ${print}`)
       this.committed.push(entry)
       this.#fingerprints[entry.index] = print
+      this.#committedIn[entry.index] = term
       this.#digests[entry.index] = mixed(this.digestAt(entry.index - 1), print)
     } else {
       must(print === expected, 'M5 state machine safety', `${id} applied ${print}, not ${expected}`)

@@ -141,9 +141,10 @@ export class SimulatedServer {
   #carryOut(output: Output): void {
     const { safety } = this.#world
     for (const outgoing of output.send) this.#send(outgoing)
+    const term = this.raft?.status().role.term ?? 0
     for (const entry of output.apply) {
       if (entry.index !== this.machine.index + 1) throw new Error(`applied ${entry.index} early`)
-      const digest = safety.apply(this.id, this.machine.digest, entry)
+      const digest = safety.apply({ id: this.id, digest: this.machine.digest, term }, entry)
       this.machine = { index: entry.index, digest }
     }
     if (output.install !== undefined) this.#install(output.install.id)

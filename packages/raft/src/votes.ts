@@ -16,11 +16,11 @@ export function answerVote(core: Core, asker: Asker, request: RequestVoteRequest
 }
 
 function decideVote(core: Core, candidate: ServerId, request: RequestVoteRequest): boolean {
-  if (!isKnown(core, candidate)) return false
+  if (isStranger(core, candidate, request)) return false
   if (!request.leadershipTransfer && followsOther(core, candidate)) return false
   if (request.term < core.hardState.term) return false
   if (request.term > core.hardState.term) becomeFollower(core, request.term, undefined)
-  if (!mayLead(core, candidate)) return false
+  if (!mayLead(core, candidate, request)) return false
   const { votedFor } = core.hardState
   if (votedFor !== undefined) return votedFor === candidate
   return core.log.isBehindOrEqual(request.lastIndex, request.lastTerm)
@@ -35,31 +35,42 @@ function recordVote(core: Core, candidate: ServerId): void {
   core.role.electionAt = core.now + spread(core, core.parameters.heartbeatTimeoutMs)
 }
 
+type VoteRequest = RequestVoteRequest | RequestPreVoteRequest
+
 /** The same question without a trace: nothing is voted, no term is adopted [Raft thesis 9.6]. */
 export function answerPreVote(core: Core, asker: Asker, request: RequestPreVoteRequest): void {
   const granted = decidePreVote(core, asker.from, request)
-  const told = isKnown(core, asker.from) && !followsOther(core, asker.from)
-  const term = told ? Math.max(request.term, core.hardState.term) : core.hardState.term
+  const turnedAway = isStranger(core, asker.from, request) || followsOther(core, asker.from)
+  const { term: own } = core.hardState
+  const term = turnedAway ? own : Math.max(request.term, own)
   respond(core, asker, { kind: 'request-pre-vote', term, granted }, 'hard-state')
 }
 
 function decidePreVote(core: Core, candidate: ServerId, request: RequestPreVoteRequest): boolean {
-  if (!isKnown(core, candidate) || followsOther(core, candidate)) return false
-  if (request.term < core.hardState.term || !mayLead(core, candidate)) return false
+  if (isStranger(core, candidate, request) || followsOther(core, candidate)) return false
+  if (request.term < core.hardState.term || !mayLead(core, candidate, request)) return false
   return core.log.isBehindOrEqual(request.lastIndex, request.lastTerm)
 }
 
-/** A server that knows no members knows no strangers either. Nobody votes for a nameless one. */
-function isKnown(core: Core, candidate: ServerId): boolean {
+/** Nobody votes for a nameless one, nor for one that is not a member, as far as is known here. */
+function isStranger(core: Core, candidate: ServerId, request: VoteRequest): boolean {
+  if (candidate === '') return true
   const { configuration } = core.memberships
-  if (candidate === '') return false
-  if (configuration.servers.length === 0) return true
-  return memberOf(configuration, candidate) !== undefined
+  return memberOf(configuration, candidate) === undefined && !mayKnowBetter(core, request)
 }
 
-function mayLead(core: Core, candidate: ServerId): boolean {
-  const { configuration } = core.memberships
-  return configuration.servers.length === 0 || isVoter(configuration, candidate)
+function mayLead(core: Core, candidate: ServerId, request: VoteRequest): boolean {
+  return isVoter(core.memberships.configuration, candidate) || mayKnowBetter(core, request)
+}
+
+/**
+ * Without a configuration everybody may. And a log that is ahead of this one may hold a later
+ * configuration, which alone decides: a cluster of a and b that took in c, and lost a before b was
+ * told, has no other candidate than c. Go refuses there, and stays without a leader.
+ */
+function mayKnowBetter(core: Core, { lastIndex, lastTerm }: VoteRequest): boolean {
+  const { servers } = core.memberships.configuration
+  return servers.length === 0 || core.log.isBehind(lastIndex, lastTerm)
 }
 
 function followsOther(core: Core, candidate: ServerId): boolean {
