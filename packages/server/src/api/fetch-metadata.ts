@@ -5,7 +5,7 @@ import { METADATA_NAMES_MAX } from '../config/limits.ts'
 import { LiftbridgeError } from '../errors.ts'
 import type { ApiContext } from './context.ts'
 import { decodeRequest } from './streams.ts'
-import { runningPartition } from './targets.ts'
+import { ledPartition, runningPartition } from './targets.ts'
 
 type PartitionInit = MessageInitShape<typeof api.PartitionMetadataSchema>
 type StreamInit = MessageInitShape<typeof api.StreamMetadataSchema>
@@ -51,7 +51,7 @@ export async function fetchPartitionMetadata(
   const stream = context.metadata.state.streams.get(request.stream)
   const partition = stream?.partitions[request.partition]
   if (!stream || !partition) throw new LiftbridgeError('partition-metadata.unknown')
-  if (!runningPartition(context, stream, partition.id)) {
+  if (!ledPartition(context, stream, partition.id)) {
     throw new LiftbridgeError('partition-metadata.not-leader')
   }
   const response = create(api.FetchPartitionMetadataResponseSchema, {

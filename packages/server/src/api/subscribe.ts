@@ -20,6 +20,7 @@ import { api, fromBinary, MessageWriter, type StoredRecord } from '@liftbridge/w
 import { LiftbridgeError } from '../errors.ts'
 import type { GroupReader } from '../partition/group-readers.ts'
 import type { Partition } from '../partition/partition.ts'
+import type { ReadTerm } from '../partition/read-term.ts'
 import type { ApiContext } from './context.ts'
 import { MessageFrames } from './message-frames.ts'
 import { resolveRange, type Range } from './positions.ts'
@@ -34,9 +35,9 @@ export async function subscribe(
   out: ResponseStream,
 ): Promise<void> {
   const request = decode(call.request)
-  const partition = await findPartition(context, request)
+  const { partition, term } = await findPartition(context, request)
   const ended = new AbortController()
-  const signal = AbortSignal.any([call.call.signal, ended.signal, context.stopping])
+  const signal = AbortSignal.any([call.call.signal, ended.signal, context.stopping, term.signal])
   const groupReader = enterGroup(partition, request, () => ended.abort())
   partition.subscribers++
   let reader: LogReader | ReverseReader | undefined
@@ -57,6 +58,8 @@ export async function subscribe(
     if (reader instanceof LogReader) await readUp(reader, subscription)
     else await readDown(reader, subscription)
     if (context.stopping.aborted) throw new LiftbridgeError('server.stopping')
+    // Another server is to be asked from here on [E2].
+    if (term.signal.aborted) throw termEnded(context, partition)
   } catch (error) {
     throw asClientError(context, partition, error)
   } finally {
@@ -169,7 +172,7 @@ function onEnd(end: LogEnd): void {
 async function findPartition(
   context: ApiContext,
   request: api.SubscribeRequest,
-): Promise<Partition> {
+): Promise<{ readonly partition: Partition; readonly term: ReadTerm }> {
   const { stream, partition: id, consumer } = request
   if (consumer?.groupId && !consumer.consumerId) {
     throw new LiftbridgeError('subscribe.no-consumer-id')
@@ -179,7 +182,9 @@ async function findPartition(
   if (request.readISRReplica && consumer?.groupId) {
     throw new LiftbridgeError('subscribe.group-on-replica')
   }
-  if (state.leader !== context.serverId) throw new LiftbridgeError('subscribe.not-leader')
+  const isLeader = state.leader === context.serverId
+  const mayRead = isLeader || (request.readISRReplica && state.isr.includes(context.serverId))
+  if (!mayRead) throw new LiftbridgeError('subscribe.not-leader')
   if (state.paused) {
     if (!request.resume) throw new LiftbridgeError('subscribe.paused')
     await resume(context, stream, id)
@@ -187,8 +192,23 @@ async function findPartition(
   // Resuming may have taken long enough for the stream to be another one.
   const now = context.metadata.state.streams.get(stream)
   const partition = now && runningPartition(context, now, id)
-  if (!partition) throw new LiftbridgeError('partition.unavailable', { stream, partition: id })
-  return partition
+  const term = partition?.reading
+  if (!partition || !term || (term.role === 'follower' && !request.readISRReplica)) {
+    throw new LiftbridgeError('partition.unavailable', { stream, partition: id })
+  }
+  return { partition, term }
+}
+
+/**
+ * A pause and a deletion end the term too, and are told as what they are. Otherwise the partition
+ * has moved: UNAVAILABLE is what makes clients look for its leader again [LB clients 2.0.19].
+ */
+function termEnded(context: ApiContext, partition: Partition): LiftbridgeError {
+  const { stream, id } = partition
+  const state = context.metadata.state.streams.get(stream)?.partitions[id]
+  return state === undefined || state.paused
+    ? new LiftbridgeError('subscribe.paused')
+    : new LiftbridgeError('partition.unavailable', { stream, partition: id })
 }
 
 function isReadonly(context: ApiContext, request: api.SubscribeRequest): boolean {

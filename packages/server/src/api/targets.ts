@@ -41,7 +41,7 @@ export function findTarget(context: ApiContext, streamName: string, partitionId:
     partition,
     route: router.routeOf(subject),
     envelopes: new PublishEnvelopeWriter(stream.name, subject),
-    local: runningPartition(context, stream, partitionId),
+    local: ledPartition(context, stream, partitionId),
     metadataIndex: metadata.state.appliedIndex,
     routerVersion: router.version,
   }
@@ -58,6 +58,16 @@ export function runningPartition(
 ): Partition | undefined {
   const running = context.partitions.get(stream.name, partitionId)
   return running?.incarnation === stream.incarnation ? running : undefined
+}
+
+/** The partition, when this server leads it and takes its messages. */
+export function ledPartition(
+  context: ApiContext,
+  stream: StreamState,
+  partitionId: number,
+): Partition | undefined {
+  const running = runningPartition(context, stream, partitionId)
+  return running?.role === 'leader' ? running : undefined
 }
 
 /** Throws when the partition takes no publishes, or none with this ack policy. */
