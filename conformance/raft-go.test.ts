@@ -5,13 +5,8 @@
  *     node --conditions=source --test conformance/raft-go.test.ts
  */
 import assert from 'node:assert/strict'
-import { execFile, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { after, test, type TestContext } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { NatsServer } from '@liftbridge/nats'
 import {
   ClusterSubjects,
@@ -25,66 +20,9 @@ import { createSystemClock } from '../packages/server/src/adapters/system-clock.
 import { createSystemRandom } from '../packages/server/src/adapters/system-random.ts'
 import type { RaftRequestHandler } from '../packages/server/src/raft-transport/raft-server.ts'
 import { RaftTransport } from '../packages/server/src/raft-transport/raft-transport.ts'
+import { goProgram, GoPeer } from './raft-go-peer.ts'
 
-const SOURCE = join(import.meta.dirname, 'go-raft')
-const BUILD_TIMEOUT_MS = 300_000
-const TEST_TIMEOUT_MS = 30_000
-
-const folder = mkdtempSync(join(tmpdir(), 'raft-go-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
-
-type Built = { readonly path: string } | { readonly missing: string }
-
-/** The built Go program, or why there is none; fails when it is our program that is wrong. */
-const program = new Promise<Built>((resolve, reject) => {
-  const path = join(folder, 'raft')
-  const options = { cwd: SOURCE, timeout: BUILD_TIMEOUT_MS }
-  execFile('go', ['build', '-o', path, '.'], options, (error, _stdout, stderr) => {
-    if (error === null) resolve({ path })
-    else if (error.code === 'ENOENT') resolve({ missing: 'Go is not installed' })
-    else if (/dial tcp|lookup |timeout|proxy|toolchain|requires go/i.test(stderr)) {
-      resolve({ missing: `the Go modules cannot be fetched: ${stderr.slice(0, 300)}` })
-    } else reject(new Error(`the Go program does not build: ${stderr || error.message}`))
-  })
-})
-
-/** What the Go program says: a line of JSON. */
-type Line = { readonly kind: string; readonly value: Readonly<Record<string, unknown>> }
-
-/** A Go process and what it has said. */
-class GoPeer {
-  readonly lines: Line[] = []
-  readonly #child: ChildProcessWithoutNullStreams
-  readonly ended: Promise<number | null>
-  stderr = ''
-  #said: () => void = () => {}
-
-  constructor(path: string, args: readonly string[]) {
-    const child = spawn(path, args)
-    this.#child = child
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text))
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      this.lines.push(JSON.parse(line) as Line)
-      this.#said()
-    })
-    this.ended = new Promise((resolve) => child.once('close', resolve))
-  }
-
-  of(kind: string): Line['value'][] {
-    return this.lines.filter((line) => line.kind === kind).map(({ value }) => value)
-  }
-
-  async until(kind: string, count = 1): Promise<void> {
-    while (this.of(kind).length < count) {
-      await new Promise<void>((resolve) => (this.#said = resolve))
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.#child.stdin.end()
-    await this.ended
-  }
-}
+const TEST_TIMEOUT_MS = 60_000
 
 type Meeting = {
   readonly transport: RaftTransport
@@ -94,11 +32,8 @@ type Meeting = {
 
 /** A transport of ours called `ts`, and a way to start Go peers, on one NATS. */
 async function meet(t: TestContext, onRequest: RaftRequestHandler): Promise<Meeting | undefined> {
-  const built = await program
-  if ('missing' in built) {
-    t.skip(built.missing)
-    return undefined
-  }
+  const path = await goProgram(t)
+  if (path === undefined) return undefined
   const nats = new NatsServer({ port: -1 })
   await nats.listen()
   const bus = new EmbeddedBus(nats, { name: 'ts', echo: false })
@@ -121,7 +56,7 @@ async function meet(t: TestContext, onRequest: RaftRequestHandler): Promise<Meet
     await nats.close()
   })
   const peer = (mode = 'serve', ...rest: readonly string[]): GoPeer => {
-    const started = new GoPeer(built.path, [mode, nats.url, 'mixed', 'go', ...rest])
+    const started = new GoPeer(path, [mode, nats.url, 'mixed', 'go', ...rest])
     peers.push(started)
     return started
   }

@@ -244,8 +244,6 @@ func node(transport *raft.NetworkTransport, own string, peers []string) error {
 		switch line := lines.Text(); line {
 		case "transfer":
 			say("transferred", fmt.Sprint(voter.LeadershipTransfer().Error()))
-		case "snapshot":
-			say("snapshot", fmt.Sprint(voter.Snapshot().Error()))
 		default:
 			future := voter.Apply([]byte(line), 5*time.Second)
 			say("proposed", fmt.Sprint(future.Error()))
