@@ -49,11 +49,14 @@ export class Ledger implements StateMachine<string> {
   }
 }
 
-export interface Running {
-  readonly consensus: RaftConsensus<string>
-  readonly ledger: Ledger
+export interface Opened<Result> {
+  readonly consensus: RaftConsensus<Result>
   readonly process: SimProcess
   readonly bus: SimBus
+}
+
+export interface Running extends Opened<string> {
+  readonly ledger: Ledger
 }
 
 export interface StartOptions {
@@ -100,32 +103,38 @@ export class RaftWorld {
     return disk
   }
 
-  async start(id: ServerId, options: StartOptions = {}): Promise<Running> {
+  /** Opens a consensus for a machine of the caller's; it is not started. */
+  async open<Result>(id: ServerId, options: StartOptions = {}): Promise<Opened<Result>> {
     const process = new SimProcess(id, this.scheduler)
-    const ledger = new Ledger()
     const whole = this.disk(id).attach()
     const disk = options.omission === undefined ? whole : omitting(whole, options.omission)
     const random = this.random.of(`server ${id} ${this.#starts++}`)
-    const starting = (async () => {
-      const name = `${id}.raft`
-      const bus = await this.nats.connect({ process, host: id, name, echo: false })
-      await makeDurableDirectory(whole, '/data')
-      const consensus = await openRaft<string>({
-        disk,
-        directory: '/data/raft',
-        bus,
-        subjects: SUBJECTS,
-        clock: new SimClock(this.scheduler, process),
-        random,
-        serverId: id,
-        settings: { ...SETTINGS, ...options.settings },
-        logger: options.logger ?? silentLogger,
-        parameters: { snapshotIntervalMs: 1_000, trailingEntries: 10 },
-      })
-      await consensus.start(ledger)
-      return { consensus, bus }
-    })()
-    const running = { ...(await this.until(starting)), ledger, process }
+    const name = `${id}.raft`
+    const bus = await this.nats.connect({ process, host: id, name, echo: false })
+    await makeDurableDirectory(whole, '/data')
+    const consensus = await openRaft<Result>({
+      disk,
+      directory: '/data/raft',
+      bus,
+      subjects: SUBJECTS,
+      clock: new SimClock(this.scheduler, process),
+      random,
+      serverId: id,
+      settings: { ...SETTINGS, ...options.settings },
+      logger: options.logger ?? silentLogger,
+      parameters: { snapshotIntervalMs: 1_000, trailingEntries: 10 },
+    })
+    return { consensus, process, bus }
+  }
+
+  async start(id: ServerId, options: StartOptions = {}): Promise<Running> {
+    const ledger = new Ledger()
+    const starting = async (): Promise<Running> => {
+      const opened = await this.open<string>(id, options)
+      await opened.consensus.start(ledger)
+      return { ...opened, ledger }
+    }
+    const running = await this.until(starting())
     this.running.set(id, running)
     return running
   }

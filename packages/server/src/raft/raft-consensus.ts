@@ -10,7 +10,7 @@ import type {
 import { bootstrapState } from '@liftbridge/raft'
 import type { ClusterSubjects } from '@liftbridge/wire'
 import type { Bus } from '../bus.ts'
-import type { Clock, Random } from '../clock.ts'
+import type { Clock, Random, Timer } from '../clock.ts'
 import type { Logger } from '../logging/logger.ts'
 import {
   ConsensusError,
@@ -50,6 +50,9 @@ const PROPOSAL_TIMEOUT_MS = 5_000
 const PROPOSALS_MAX = 4096
 /** The core itself gives up a hand-over after an election's time. */
 const HAND_OVER_TIMEOUT_MS = 3_000
+/** How long the first start waits for NATS. */
+const CONNECT_WAIT_MS = 20_000
+const RETRY_MS = 500
 
 /** What became of something that was asked of the core. */
 interface Done<Result> {
@@ -63,6 +66,7 @@ interface AppliedWaiter {
   readonly index: number
   readonly resolve: () => void
   readonly reject: (error: ConsensusError) => void
+  readonly timer: Timer
 }
 
 /**
@@ -270,6 +274,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
       return { stored, progress: { stage: 'joining', admittedAt: undefined } }
     }
     // The flags of the first start often stay: whoever lost its disk is no founder but comes back.
+    await this.#untilConnected()
     const context = { bus, serverId, subject: subjects.raftJoin }
     const answer = await askToJoin(context, 'joining')
     if (answer.kind === 'joined') {
@@ -289,6 +294,14 @@ export class RaftConsensus<Result> implements Consensus<Result> {
       compactThrough: undefined,
     })
     return { stored: first, progress: { stage: undefined, admittedAt: undefined } }
+  }
+
+  /** Without NATS nobody can say whether there is a cluster; founding one can wait a while. */
+  async #untilConnected(): Promise<void> {
+    const { bus, clock } = this.#options
+    for (let waitedMs = 0; !bus.connected && waitedMs < CONNECT_WAIT_MS; waitedMs += RETRY_MS) {
+      await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
+    }
   }
 
   #running(): RaftDriver<Result> {
@@ -370,12 +383,12 @@ export class RaftConsensus<Result> implements Consensus<Result> {
   #whenApplied(index: number): Promise<void> {
     if (this.#hasApplied(index)) return Promise.resolve()
     return new Promise((resolve, reject) => {
-      const waiter: AppliedWaiter = { index, resolve, reject }
-      this.#waiters.push(waiter)
-      this.#options.clock.after(PROPOSAL_TIMEOUT_MS, () => {
+      const timer = this.#options.clock.after(PROPOSAL_TIMEOUT_MS, () => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter)
         reject(new ConsensusError('failed', `entry ${index} was not committed in time`))
       })
+      const waiter: AppliedWaiter = { index, resolve, reject, timer }
+      this.#waiters.push(waiter)
     })
   }
 
@@ -391,11 +404,17 @@ export class RaftConsensus<Result> implements Consensus<Result> {
     const done = this.#waiters.filter(({ index }) => this.#hasApplied(index))
     if (done.length === 0) return
     this.#waiters = this.#waiters.filter((waiter) => !done.includes(waiter))
-    for (const { resolve } of done) resolve()
+    for (const { resolve, timer } of done) {
+      timer.cancel()
+      resolve()
+    }
   }
 
   #failWaiters(error: ConsensusError): void {
-    for (const { reject } of this.#waiters.splice(0)) reject(error)
+    for (const { reject, timer } of this.#waiters.splice(0)) {
+      timer.cancel()
+      reject(error)
+    }
   }
 }
 

@@ -77,6 +77,8 @@ export class RaftDriver<Result> {
   #role: Role | undefined
   #status: RaftStatus | undefined
   #appliedIndex: number
+  /** Time as the core knows it: it never goes back, whatever a clock does. */
+  #nowMs: number
   #failure: Error | undefined
 
   constructor(options: RaftDriverOptions<Result>) {
@@ -84,7 +86,8 @@ export class RaftDriver<Result> {
     this.#options = options
     this.#appliedIndex = stored.snapshot?.index ?? 0
     const raft = { self, random: () => random.next(), parameters }
-    this.#core = new Raft(raft, stored, clock.monotonicMs())
+    this.#nowMs = clock.monotonicMs()
+    this.#core = new Raft(raft, stored, this.#nowMs)
   }
 
   get failure(): Error | undefined {
@@ -156,7 +159,8 @@ export class RaftDriver<Result> {
   #step(event: InputEvent): void {
     if (this.#stopped) return
     const { clock, listener } = this.#options
-    const output = this.#core.step({ now: clock.monotonicMs(), ...event })
+    this.#nowMs = Math.max(this.#nowMs, clock.monotonicMs())
+    const output = this.#core.step({ now: this.#nowMs, ...event })
     this.#status = undefined
     if (output.persist !== undefined) this.#persist(output.persist)
     for (const outgoing of output.send) this.#send(outgoing)
@@ -262,7 +266,8 @@ export class RaftDriver<Result> {
   #serve(from: string, request: Request, state: Uint8Array | undefined): Promise<RaftAnswer> {
     const text = this.#failure?.message ?? STOPPED_TEXT
     if (this.#stopped) return Promise.resolve({ kind: 'error', text })
-    if (this.#peerRequests.size >= PEER_REQUESTS_MAX) {
+    // A heartbeat waits for nothing but a term, and without it this server would campaign.
+    if (this.#peerRequests.size >= PEER_REQUESTS_MAX && request.kind !== 'heartbeat') {
       return Promise.resolve({ kind: 'error', text: 'too many requests wait' })
     }
     if (concernsVotes(request) && !this.#options.mayVote()) {
