@@ -150,7 +150,6 @@ async function writeRun(core: LogCore, run: Run): Promise<void> {
   const position = segment.size
   const file = segment.file.tryBorrow() ?? (await segment.file.borrow())
   try {
-    segment.file.markDirty((error) => core.fail(error))
     const span = { bytes: run.bytes, start: 0, length: run.length }
     if (run.length <= SYNC_WRITE_MAX_BYTES) writeAllSync(file, span, position)
     else await writeAll(file, span, position)
@@ -158,6 +157,7 @@ async function writeRun(core: LogCore, run: Run): Promise<void> {
     await rollBack(core, file, position)
     throw error
   } finally {
+    segment.file.markDirty((error) => core.fail(error))
     segment.file.giveBack()
   }
   segment.index.addRecords(

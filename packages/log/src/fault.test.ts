@@ -287,3 +287,34 @@ test('a handle with unsynced bytes is synced before it is closed; a failure fenc
   assert.equal(first.log.state, 'failed')
   assert.equal(second.log.state, 'open')
 })
+
+test('a write that a sync overlaps leaves its handle unsynced: it is synced before it is closed [D7]', async (t) => {
+  const { disk } = await openFixture()
+  const began = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const open = disk.open.bind(disk)
+  t.mock.method(disk, 'open', async (path: string, options?: { create?: boolean }) => {
+    const file = await open(path, options)
+    if (!path.endsWith('.log')) return file
+    const write = file.write.bind(file)
+    t.mock.method(file, 'write', async (...args: Parameters<typeof write>) => {
+      began.resolve()
+      await goOn.promise
+      return write(...args)
+    })
+    return file
+  })
+  const files = new FileCache(disk, { maxOpen: 1 })
+  const first = await openFixture({ files }, disk)
+  await fill(first.log, 1)
+  const long = append(first.log, ['x'.repeat(200_000)])
+  await began.promise
+  await first.log.sync()
+  assert.equal(first.log.syncedOffset, 0)
+  goOn.resolve()
+  await long
+  disk.fault = failing('sync', '.log', BROKEN)
+  const second = await openFixture({ files, directory: '/data/streams/bar/0' }, disk)
+  await fill(second.log, 1)
+  assert.equal(first.log.state, 'failed')
+})

@@ -93,6 +93,8 @@ export class CachedFile {
   /**
    * Says that bytes were written that no sync covers yet. An error of writing them back could go
    * unnoticed once the handle is closed, so eviction syncs first and reports a failure here [D7].
+   * To be said before the handle of a write is given back, and after the write: a sync that runs
+   * meanwhile covers a part of it only.
    */
   markDirty(onSyncFailed: (error: unknown) => void): void {
     this.#dirty = true

@@ -43,6 +43,7 @@ export type ErrorCode =
   | 'publish.too-large'
   | 'publish.encryption'
   | 'publish.failed'
+  | 'publish.no-space'
   | 'publish.nats'
   | 'publish.headers'
   | 'inbox.invalid'
@@ -142,6 +143,12 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     text: 'unknown error',
     meaning:
       'The partition could not take the message (it is overloaded, failed, or closing). The log line of the server says why.',
+  },
+  'publish.no-space': {
+    status: 'RESOURCE_EXHAUSTED',
+    text: 'no space left on the disk of the server',
+    meaning:
+      'The message is not stored. The partition takes messages again by itself once there is space.',
   },
   'publish.nats': {
     status: 'UNKNOWN',

@@ -103,7 +103,8 @@ test('a full disk refuses messages and keeps what is there; space makes it go on
   disk.writeError = new DiskError('no-space', '/bad', 'ENOSPC')
   for (let index = 0; index < 3; index++) {
     const ending = await endingOf(client.publish('bad', 'no room'))
-    assert.deepEqual(ending, { status: 'UNKNOWN', text: 'unknown error' })
+    const text = 'no space left on the disk of the server'
+    assert.deepEqual(ending, { status: 'RESOURCE_EXHAUSTED', text })
   }
   assert.deepEqual(await client.values('bad'), ['first'])
   assert.equal((await client.publish('good', 'second'))?.offset, 1n)

@@ -2,12 +2,22 @@
 import { encodeFrame } from '@liftbridge/grpc'
 import { api, create, toBinary } from '@liftbridge/wire'
 import { LiftbridgeError, type ErrorCode } from '../errors.ts'
-import { ACK_ENCRYPTION, ACK_INCORRECT_OFFSET, ACK_OK, ACK_TOO_LARGE } from '../partition/ack.ts'
+import {
+  ACK_ENCRYPTION,
+  ACK_INCORRECT_OFFSET,
+  ACK_NO_SPACE,
+  ACK_OK,
+  ACK_READONLY,
+  ACK_TOO_LARGE,
+} from '../partition/ack.ts'
 
 const { PublishAsyncError_Code: Code } = api
 
-/** The error that an ack tells, undefined for success [LB data plane 5.8, 5.9]. */
-export function errorOfAck(ackError: number): LiftbridgeError | undefined {
+/**
+ * The error that an ack tells, undefined for success [LB data plane 5.8, 5.9]. `partition` is that
+ * of an ack from here; one that came through NATS tells nothing that would name it.
+ */
+export function errorOfAck(ackError: number, partition = 0): LiftbridgeError | undefined {
   switch (ackError) {
     case ACK_OK:
       return undefined
@@ -17,6 +27,10 @@ export function errorOfAck(ackError: number): LiftbridgeError | undefined {
       return new LiftbridgeError('publish.too-large')
     case ACK_ENCRYPTION:
       return new LiftbridgeError('publish.encryption')
+    case ACK_READONLY:
+      return new LiftbridgeError('partition.readonly', { partition })
+    case ACK_NO_SPACE:
+      return new LiftbridgeError('publish.no-space')
     default:
       return new LiftbridgeError('publish.failed')
   }
@@ -33,6 +47,7 @@ const ASYNC_CODES: Partial<Record<ErrorCode, api.PublishAsyncError_Code>> = {
   'publish.incorrect-offset': Code.INCORRECT_OFFSET,
   'publish.encryption': Code.ENCRYPTION_FAILED,
   'publish.failed': Code.UNKNOWN,
+  'publish.no-space': Code.INTERNAL,
 }
 
 /**

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { encodeFrames, Metadata as CallMetadata } from '@liftbridge/grpc'
 import type { MessageChunk, ResponseStream, ServerCall } from '@liftbridge/grpc'
+import { DiskError } from '@liftbridge/log'
 import { NatsServer } from '@liftbridge/nats'
 import { api, ClusterSubjects, create, fromBinary, toBinary } from '@liftbridge/wire'
 import { EmbeddedBus } from '../adapters/embedded-bus.ts'
@@ -251,5 +252,41 @@ test('a publisher is not read while NATS does not take what is forwarded', async
   relieved.resolve()
   await second
   await call.answered(2)
+  await call.cancel()
+})
+
+test('messages that wait when their partition becomes readonly are told so; the partition stays', async (t) => {
+  const opened = await openPartition(t)
+  const fixture = new Fixture(t, opened)
+  t.after(fixture.router.listen(opened.partition))
+  const call = new Call(fixture.context)
+  await call.send(...Array.from({ length: 6 }, (_, index) => `waiting ${index}`))
+  await call.asked()
+  opened.log.setReadonly(true)
+  fixture.endTurn()
+  await call.answered(6)
+  for (const { asyncError } of call.answers) {
+    assert.equal(asyncError?.code, api.PublishAsyncError_Code.READONLY)
+    assert.equal(asyncError?.message, 'readonly partition: 0')
+  }
+  assert.equal(opened.partition.fenced, false)
+  await call.cancel()
+})
+
+test('a full disk is told to the publisher by its name', async (t) => {
+  const opened = await openPartition(t)
+  const fixture = new Fixture(t, opened)
+  t.after(fixture.router.listen(opened.partition))
+  opened.disk.failWrites(new DiskError('no-space', '/log', 'ENOSPC'))
+  const call = new Call(fixture.context)
+  await call.send('too much')
+  await call.answered(1)
+  const { asyncError } = call.answers[0] ?? {}
+  assert.equal(asyncError?.code, api.PublishAsyncError_Code.INTERNAL)
+  assert.equal(asyncError?.message, 'no space left on the disk of the server')
+  opened.disk.failWrites(undefined)
+  await call.send('fits')
+  await call.answered(2)
+  assert.equal(call.answers[1]?.asyncError, undefined)
   await call.cancel()
 })

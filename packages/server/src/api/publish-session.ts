@@ -120,7 +120,8 @@ export class PublishSession implements AckSink {
     if (this.#over) return
     if (ack.ackPolicy !== POLICY_NONE) this.#inFlight--
     if (ack.ackError !== 0) {
-      const error = errorOfAck(ack.ackError) ?? new LiftbridgeError('publish.failed')
+      const error =
+        errorOfAck(ack.ackError, source.partition) ?? new LiftbridgeError('publish.failed')
       const { correlationId, correlationIdStart, correlationIdEnd } = ack
       const id = decodeText(correlationId, correlationIdStart, correlationIdEnd)
       this.#answers.addFrame(asyncErrorFrame(error, id))

@@ -20,7 +20,13 @@ import {
 } from '@liftbridge/wire'
 import type { AckFields } from '@liftbridge/wire'
 import { LiftbridgeError } from '../errors.ts'
-import { knownPolicy, POLICY_NONE, type AckSink, type AckSource } from '../partition/ack.ts'
+import {
+  knownPolicy,
+  POLICY_NONE,
+  wireError,
+  type AckSink,
+  type AckSource,
+} from '../partition/ack.ts'
 import type { ApiContext } from './context.ts'
 import { errorOfAck } from './publish-answers.ts'
 import { asLiftbridgeError, checkHeaders } from './publish-session.ts'
@@ -36,11 +42,13 @@ import {
 
 const EMPTY_RESPONSE = new Uint8Array(0)
 
+type Answer = { readonly ack: api.Ack; readonly error: LiftbridgeError | undefined }
+
 /** Waits for the first ack of one message; also passes it on to the client's own inbox. */
 class FirstAck implements AckSink {
-  readonly ack: Promise<api.Ack>
+  readonly ack: Promise<Answer>
   readonly #forward: AckSink | undefined
-  #resolve: (ack: api.Ack) => void = () => undefined
+  #resolve: (answer: Answer) => void = () => undefined
 
   /** `forward` answers the inbox that the client named itself. */
   constructor(forward: AckSink | undefined) {
@@ -51,18 +59,22 @@ class FirstAck implements AckSink {
   }
 
   deliver(source: AckSource, fields: AckFields): void {
+    const { ackError } = fields
     this.#forward?.deliver(source, fields)
+    fields.ackError = wireError(ackError)
     const envelope = new Uint8Array(source.envelopes.size(fields))
     source.envelopes.write(envelope, 0, fields)
-    this.#resolve(fromBinary(api.AckSchema, envelope.subarray(ENVELOPE_HEADER_BYTES)))
+    const ack = fromBinary(api.AckSchema, envelope.subarray(ENVELOPE_HEADER_BYTES))
+    this.#resolve({ ack, error: errorOfAck(ackError, source.partition) })
   }
 
   flush(): void {
     this.#forward?.flush()
   }
 
+  /** An ack that came through NATS. */
   resolve(ack: api.Ack): void {
-    this.#resolve(ack)
+    this.#resolve({ ack, error: errorOfAck(wireError(ack.ackError)) })
   }
 }
 
@@ -94,8 +106,7 @@ export async function publish(
     send(context, target, { view, sink: natsAcks, ackInbox: undefined })
     return EMPTY_RESPONSE
   }
-  const ack = await publishAndWait(context, target, { view, inbox, call })
-  const error = errorOfAck(ack.ackError)
+  const { ack, error } = await publishAndWait(context, target, { view, inbox, call })
   if (error) throw error
   return toBinary(api.PublishResponseSchema, create(api.PublishResponseSchema, { ack }))
 }
@@ -125,7 +136,7 @@ export async function publishToSubject(
     send(context, target, { view, sink: natsAcks, ackInbox: undefined })
     return EMPTY_RESPONSE
   }
-  const ack = await publishAndWait(context, target, { view, inbox, call })
+  const { ack } = await publishAndWait(context, target, { view, inbox, call })
   return toBinary(
     api.PublishToSubjectResponseSchema,
     create(api.PublishToSubjectResponseSchema, { ack }),
@@ -139,7 +150,7 @@ async function publishAndWait(
   context: ApiContext,
   way: Way,
   message: { readonly view: PublishView; readonly inbox: string; readonly call: ServerCall },
-): Promise<api.Ack> {
+): Promise<Answer> {
   const { view, call } = message
   const first = new FirstAck(message.inbox === '' ? undefined : context.natsAcks)
   const inbox = message.inbox || context.subjects.ackInbox(context.random.id())

@@ -7,6 +7,7 @@ import { encodeFrame } from '@liftbridge/grpc'
 import { api, create, decodeEnvelopeOf, EnvelopeType, fromBinary, toBinary } from '@liftbridge/wire'
 import type { BusSubscription } from '../bus.ts'
 import { LiftbridgeError } from '../errors.ts'
+import { wireError } from '../partition/ack.ts'
 import type { ApiContext } from './context.ts'
 import { asyncErrorFrame, errorOfAck } from './publish-answers.ts'
 
@@ -55,7 +56,7 @@ export function decodeAck(payload: Uint8Array): api.Ack | undefined {
 }
 
 function frameOf(ack: api.Ack): Uint8Array {
-  const error = errorOfAck(ack.ackError)
+  const error = errorOfAck(wireError(ack.ackError))
   if (error instanceof LiftbridgeError) return asyncErrorFrame(error, ack.correlationId)
   const response = create(api.PublishResponseSchema, { ack, correlationId: ack.correlationId })
   return encodeFrame(toBinary(api.PublishResponseSchema, response))

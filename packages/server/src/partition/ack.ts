@@ -7,13 +7,24 @@
  */
 import { AckEnvelopeWriter, PublishResponseWriter, type AckFields } from '@liftbridge/wire'
 
-/** Result of a publish, numbered as `proto.Ack.Error`. */
-export type AckError = 0 | 1 | 2 | 3 | 4
+/**
+ * Result of a publish, numbered as `proto.Ack.Error`, from 100 on by ourselves: an ack on NATS has
+ * no number for these and says UNKNOWN; gRPC clients are told.
+ */
+export type AckError = 0 | 1 | 2 | 3 | 4 | 101 | 102
 export const ACK_OK: AckError = 0
 export const ACK_UNKNOWN: AckError = 1
 export const ACK_INCORRECT_OFFSET: AckError = 2
 export const ACK_TOO_LARGE: AckError = 3
 export const ACK_ENCRYPTION: AckError = 4
+/** The partition became readonly while the message waited for its writer. */
+export const ACK_READONLY: AckError = 101
+export const ACK_NO_SPACE: AckError = 102
+
+/** The number that stands in an ack for `error`. */
+export function wireError(error: number): number {
+  return error > ACK_ENCRYPTION ? ACK_UNKNOWN : error
+}
 
 /** Ack policies, numbered as `proto.AckPolicy`. */
 export const POLICY_LEADER = 0

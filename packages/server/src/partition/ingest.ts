@@ -8,13 +8,15 @@
  * Cost per message: one pass over its bytes to copy and one to checksum, a dozen stores into typed
  * arrays, no allocation.
  */
-import { recordTimestamp, type CommitLog } from '@liftbridge/log'
+import { DiskError, LogError, recordTimestamp, type CommitLog } from '@liftbridge/log'
 import { AckFields, type PublishView } from '@liftbridge/wire'
 import type { Clock } from '../clock.ts'
 import {
   ACK_ENCRYPTION,
   ACK_INCORRECT_OFFSET,
+  ACK_NO_SPACE,
   ACK_OK,
+  ACK_READONLY,
   ACK_TOO_LARGE,
   ACK_UNKNOWN,
   knownPolicy,
@@ -298,9 +300,11 @@ export class Ingest {
       batch.timestampNs = recordTimestamp(batch.records.bytes, batch.records.recordStart(0))
     } catch (error) {
       // Nobody took an offset, so whoever expected another one is not told that it was wrong.
-      acks.reject(batch, ACK_UNKNOWN)
+      const answer = ackOfFailure(error)
+      acks.reject(batch, answer)
       this.recycle(batch)
-      this.#options.onFailed(error)
+      // Set while these messages waited: a refusal like any other, and no failure.
+      if (answer !== ACK_READONLY) this.#options.onFailed(error)
       return
     }
     if (keep) {
@@ -347,6 +351,12 @@ export class Ingest {
     this.#drained = []
     for (const resolve of waiting) resolve()
   }
+}
+
+/** What publishers are told when their batch could not be appended. */
+function ackOfFailure(error: unknown): AckError {
+  if (error instanceof LogError && error.code === 'readonly') return ACK_READONLY
+  return error instanceof DiskError && error.code === 'no-space' ? ACK_NO_SPACE : ACK_UNKNOWN
 }
 
 /** What the last record of a batch holds: itself, its correlation id and its inbox. */

@@ -2,7 +2,7 @@
 import { decodeText, targetSubjectProblem, type AckFields } from '@liftbridge/wire'
 import type { Bus } from '../bus.ts'
 import type { Logger } from '../logging/logger.ts'
-import type { AckSink, AckSource } from './ack.ts'
+import { wireError, type AckSink, type AckSource } from './ack.ts'
 
 /** Characters of a refused inbox in the log: it may be as long as a message. */
 const INBOX_SHOWN = 200
@@ -29,6 +29,7 @@ export class NatsAcks implements AckSink {
     if (ack.ackInboxEnd <= ack.ackInboxStart) return
     const inbox = decodeText(ack.ackInbox, ack.ackInboxStart, ack.ackInboxEnd)
     if (!this.#allowed(inbox)) return
+    ack.ackError = wireError(ack.ackError)
     const envelope = new Uint8Array(source.envelopes.size(ack))
     source.envelopes.write(envelope, 0, ack)
     try {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DiskError } from '@liftbridge/log'
+import { ACK_NO_SPACE } from './ack.ts'
 import { IngestBudget } from './ingest-budget.ts'
 import { Collector, openPartition } from './partition-fixture.suite.ts'
 
@@ -101,7 +102,7 @@ test('an append that finds no space is refused, and the next one is stored [T4]'
   publish({ correlationId: 'b' }, sink)
   partition.kick()
   await sink.whenAnswered(2)
-  assert.equal(sink.answers[1]?.error, 1)
+  assert.equal(sink.answers[1]?.error, ACK_NO_SPACE)
   assert.equal(log.newestOffset, 0)
   disk.failWrites(undefined)
   publish({ correlationId: 'c' }, sink)
@@ -119,7 +120,7 @@ test('when an append fails nobody is told that another message took the expected
   publish({ correlationId: 'b', expectedOffset: 0n }, sink)
   partition.kick()
   await sink.whenAnswered(2)
-  assert.deepEqual(new Set(sink.answers.map(({ error }) => error)), new Set([1]))
+  assert.deepEqual(new Set(sink.answers.map(({ error }) => error)), new Set([ACK_NO_SPACE]))
   disk.failWrites(undefined)
   publish({ correlationId: 'c', expectedOffset: 0n }, sink)
   publish({ correlationId: 'd', expectedOffset: 0n }, sink)
