@@ -173,7 +173,8 @@ function loadLog(stored: StoredState): { readonly log: RaftLog; readonly replace
     return { log: new RaftLog(0, 0, entries), replaced: false }
   }
   const { index, term } = snapshot
-  if (first === undefined) return { log: new RaftLog(index, term), replaced: false }
+  // An empty store may still expect entry 1; it is told where the log goes on.
+  if (first === undefined) return { log: new RaftLog(index, term), replaced: true }
   assert(first.index <= index + 1, `stored log starts behind the snapshot at ${index}`)
   const baseTerm = first.index === index + 1 ? term : undefined
   const log = new RaftLog(first.index - 1, baseTerm, entries)

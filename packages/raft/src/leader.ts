@@ -3,7 +3,7 @@ import type { Core, LeaderState } from './core.ts'
 import { appendAsLeader, ask, commitThrough, fail } from './effects.ts'
 import type { Entry } from './entry.ts'
 import { appendNextChange } from './membership.ts'
-import { commitMoved, newProgress } from './progress.ts'
+import { newProgress, watchCommit } from './progress.ts'
 import { reachedByMajority } from './quorum.ts'
 import { entryBytes } from './raft-log.ts'
 import { peerDeadline, replicate, sendHeartbeats } from './replication.ts'
@@ -47,7 +47,7 @@ export function settleLeader(core: Core, leader: LeaderState): void {
   advanceTransfer(core, leader)
   answerReads(core, leader)
   for (const progress of leader.peers.values()) {
-    if (progress.knownCommit < core.commitIndex) commitMoved(core, progress)
+    watchCommit(core, progress)
     replicate(core, leader, progress)
   }
   sendHeartbeats(core, leader)

@@ -100,9 +100,11 @@ export function interrupted(core: Core, progress: Progress): void {
   progress.pausedUntil = core.now + backoffMs(core, progress.failures)
 }
 
-/** The moment from which a peer that is behind on the commit index is told. */
-export function commitMoved(core: Core, progress: Progress): void {
-  if (progress.commitDueAt !== Infinity) return
+/** Sets the moment at which a peer that is behind on the commit index is told, if none is set. */
+export function watchCommit(core: Core, progress: Progress): void {
   const { spreadCommitAtOnce, commitTimeoutMs } = core.parameters
-  progress.commitDueAt = spreadCommitAtOnce ? core.now : core.now + spread(core, commitTimeoutMs)
+  if (progress.knownCommit >= core.commitIndex) progress.commitDueAt = Infinity
+  else if (progress.commitDueAt !== Infinity) return
+  else if (spreadCommitAtOnce) progress.commitDueAt = core.now
+  else progress.commitDueAt = core.now + spread(core, commitTimeoutMs)
 }

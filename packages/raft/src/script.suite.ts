@@ -51,6 +51,7 @@ interface Server {
  * deliver a>b / drop a>b     what is on its way now; `deliver` alone: everything, once
  * fail a>b                   lost, and the sender is told so
  * sync a                     what a handed to its disk is durable
+ * elect a                    tick and settle, showing only who leads after it
  * settle                     deliver and sync all, again and again, until nothing moves
  * propose a 3 / barrier a / read a / change a add-voter d / transfer a b / snapshot a
  * taken a / installed a / stop a / crash a / restart a / status / log a
@@ -86,6 +87,8 @@ export class Script {
         return this.#sync(this.#server(first))
       case 'settle':
         return this.#settle()
+      case 'elect':
+        return this.#elect(this.#server(first))
       case 'status':
         return [...this.#servers.values()].map(describeServer)
       case 'log':
@@ -180,6 +183,17 @@ export class Script {
     return this.#step(id, { kind: 'tick' })
   }
 
+  #elect(server: Server): readonly string[] {
+    for (let round = 0; round < 5; round += 1) {
+      this.#now = Math.max(this.#now, server.deadline)
+      this.#step(server.id, { kind: 'tick' })
+      this.#settle()
+      const role = server.raft?.status().role
+      if (role?.kind === 'leader') return [`${server.id}: leader of ${role.term}`]
+    }
+    throw new Error(`${server.id} is not elected`)
+  }
+
   #crash(server: Server): readonly string[] {
     server.raft = undefined
     server.unwritten = []
@@ -241,7 +255,11 @@ export class Script {
     asker: { readonly from: Server; readonly id: RequestId; readonly raft: Raft },
     request: Request,
   ): readonly string[] {
-    if (to.raft === undefined) return [`${to.id} is down`]
+    if (to.raft === undefined) {
+      const { from, id, raft } = asker
+      if (from.raft !== raft) return []
+      return this.#step(from.id, { kind: 'request-failed', from: to.id, id, text: 'unreachable' })
+    }
     const id = to.nextId
     to.nextId += 1
     to.asked.set(id, asker)

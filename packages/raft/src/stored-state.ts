@@ -17,7 +17,7 @@ export interface StoredState {
   readonly snapshot: SnapshotPosition | undefined
   /**
    * Every stored entry, consecutive, in order. They may start anywhere up to one behind the
-   * snapshot. A log that ends before the snapshot, or contradicts it, is replaced by the
+   * snapshot. A log that is empty, ends before the snapshot or contradicts it is replaced by the
    * snapshot; the first output says so in `persist`.
    */
   readonly entries: readonly Entry[]
