@@ -29,6 +29,9 @@ export const WAITING_CALLS_PER_PEER = 64
  */
 export const STREAM_BUFFER_BYTES: number = 64 * 1024 * 1024
 
+/** The same of all streams together: what keeps the process within its memory [B1]. */
+export const STREAMS_BUFFER_BYTES: number = 2 * STREAM_BUFFER_BYTES
+
 /** Between servers of ours no more than this is under way on a stream and unread [D-54]. */
 export const STREAM_WINDOW_BYTES: number = 4 * 1024 * 1024
 

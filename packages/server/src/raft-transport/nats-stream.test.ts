@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { STREAM_BUFFER_BYTES, STREAM_WINDOW_BYTES, WRITE_STALL_MS } from './limits.ts'
+import {
+  STREAM_BUFFER_BYTES,
+  STREAM_WINDOW_BYTES,
+  STREAMS_BUFFER_BYTES,
+  WRITE_STALL_MS,
+} from './limits.ts'
 import type { NatsStream } from './nats-stream.ts'
 import { BareClient, subjects, TestEndpoint, turns, until, World } from './raft-transport.suite.ts'
 import { TamperedBus } from './tampered-bus.suite.ts'
@@ -139,6 +144,32 @@ describe('memory [D-54]', () => {
     assert.equal(stream.unreadBytes, 0)
     await assert.rejects(stream.read(1000), { code: 'closed' })
     assert.equal(b.endpoint.streams.accepted, 0)
+  })
+
+  test('all streams together hold so much, and give it back', async () => {
+    const b = new TestEndpoint(world, 'b')
+    const bus = world.bus()
+    const clients: BareClient[] = []
+    for (let index = 0; index < 4; index++) {
+      const client = new BareClient(bus)
+      await client.dial('b')
+      clients.push(client)
+      for (let sent = 0; sent < 47; sent++) client.send(new Uint8Array(1024 * 1024))
+      await bus.flush()
+    }
+    // 47 MiB each: neither the third nor the fourth fits beside the first two.
+    await until(() => clients[2]?.ended === true)
+    const held = b.streams.reduce((sum, stream) => sum + stream.unreadBytes, 0)
+    assert.ok(held <= STREAMS_BUFFER_BYTES)
+    assert.deepEqual(
+      clients.map(({ ended }) => ended),
+      [false, false, true, true],
+    )
+    for (const stream of b.streams) stream.close()
+    const last = new BareClient(bus)
+    await last.dial('b')
+    last.send(new Uint8Array(1024 * 1024))
+    await until(() => b.streams.at(-1)?.unreadBytes === 1024 * 1024)
   })
 
   test('between servers of ours no more than the window is under way', async () => {

@@ -5,10 +5,10 @@ import { within } from './deadline.ts'
 import {
   BUS_PENDING_BYTES,
   FLUSH_EVERY_BYTES,
-  STREAM_BUFFER_BYTES,
   STREAM_CREDIT_BYTES,
   WRITE_STALL_MS,
 } from './limits.ts'
+import type { StreamMemory } from './stream-memory.ts'
 import { RaftTransportError, asTransportError } from './transport-error.ts'
 
 /**
@@ -34,6 +34,7 @@ export class NatsStream {
   readonly inbox: string
   readonly #bus: Bus
   readonly #clock: Clock
+  readonly #memory: StreamMemory
   readonly #subscriptions: BusSubscription[] = []
   readonly #onEnd: (stream: NatsStream) => void
 
@@ -67,6 +68,7 @@ export class NatsStream {
     this.inbox = options.inbox
     this.#bus = options.bus
     this.#clock = options.clock
+    this.#memory = options.memory
     this.#onEnd = options.onEnd
     this.#lastHeardMs = options.clock.monotonicMs()
     this.#subscriptions.push(
@@ -109,6 +111,7 @@ export class NatsStream {
     const bytes = this.#arrived.shift()
     if (bytes === undefined) return undefined
     this.#arrivedBytes -= bytes.length
+    this.#memory.give(bytes.length)
     this.#giveCredit(bytes.length)
     return bytes
   }
@@ -152,9 +155,8 @@ export class NatsStream {
       this.#onEnd(this)
       return
     }
-    if (this.#arrivedBytes + data.length > STREAM_BUFFER_BYTES) {
-      const bound = `${STREAM_BUFFER_BYTES} bytes were sent and not read`
-      return this.fail(new RaftTransportError('closed', bound))
+    if (!this.#memory.take(data.length, this.#arrivedBytes)) {
+      return this.fail(new RaftTransportError('closed', 'too much was sent and not read'))
     }
     // NATS lends its buffer until this returns.
     this.#arrived.push(data.slice())
@@ -258,6 +260,7 @@ export class NatsStream {
   #end(error: RaftTransportError): void {
     this.#closed = error
     this.#arrived.length = 0
+    this.#memory.give(this.#arrivedBytes)
     this.#arrivedBytes = 0
     this.#stopListening()
     this.#wake()
@@ -293,6 +296,8 @@ export class NatsStream {
 export type NatsStreamOptions = {
   readonly bus: Bus
   readonly clock: Clock
+  /** Shared by all streams of the server. */
+  readonly memory: StreamMemory
   readonly peer: string
   /** A fresh subject of this server's own. */
   readonly inbox: string

@@ -11,6 +11,7 @@ import {
   STREAM_WINDOW_BYTES,
 } from './limits.ts'
 import { NatsStream } from './nats-stream.ts'
+import { StreamMemory } from './stream-memory.ts'
 import { asTransportError, RaftTransportError } from './transport-error.ts'
 
 export type StreamEndpointOptions = {
@@ -29,6 +30,7 @@ export type StreamEndpointOptions = {
 /** All streams of one server: those it dials, and those it accepts. */
 export class StreamEndpoint {
   readonly #options: StreamEndpointOptions
+  readonly #memory = new StreamMemory()
   readonly #dialed = new Set<NatsStream>()
   /** In the order of accepting. */
   readonly #accepted = new Set<NatsStream>()
@@ -130,7 +132,7 @@ export class StreamEndpoint {
     const inbox = subjects.raftStream(serverId, random.id())
     try {
       const onEnd = (ended: NatsStream): void => void streams.delete(ended)
-      const stream = new NatsStream({ bus, clock, peer, inbox, onEnd })
+      const stream = new NatsStream({ bus, clock, memory: this.#memory, peer, inbox, onEnd })
       streams.add(stream)
       return stream
     } catch (error) {
