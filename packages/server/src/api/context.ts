@@ -40,7 +40,10 @@ export type ApiContext = {
   readonly settled: (stream: string, partition: number, timeoutMs: number) => Promise<boolean>
 }
 
-/** The partitions led by this server. */
+/** The partitions of this server. */
 interface RunningPartitions {
+  /** One that is led here and takes messages. */
   get(stream: string, partition: number): Partition | undefined
+  /** One that runs here, in whatever role. */
+  at(stream: string, partition: number): Partition | undefined
 }

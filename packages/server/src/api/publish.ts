@@ -40,6 +40,8 @@ import {
   type Target,
 } from './targets.ts'
 
+/** A change of leaders takes a few milliseconds here; a client may as well look again. */
+const SETTLE_MS = 500
 const EMPTY_RESPONSE = new Uint8Array(0)
 
 type Answer = { readonly ack: api.Ack; readonly error: LiftbridgeError | undefined }
@@ -92,6 +94,11 @@ export async function publish(
   const inbox = clientInbox(context, view)
   if (needsResume(target)) {
     await resume(context, streamName, view.partition)
+    target = findTarget(context, streamName, view.partition)
+  }
+  if (isDown(context, target)) {
+    // A leader that was just elected is there in a moment.
+    await context.settled(streamName, view.partition, SETTLE_MS)
     target = findTarget(context, streamName, view.partition)
   }
   if (isDown(context, target)) {

@@ -26,6 +26,9 @@ import { MessageFrames } from './message-frames.ts'
 import { resolveRange, type Range } from './positions.ts'
 import { resume, runningPartition } from './targets.ts'
 
+/** A change of leaders takes a few milliseconds here; a client may as well look again. */
+const SETTLE_MS = 500
+
 /** The empty message that tells a client that its subscription exists [LB clients 2.0.4]. */
 const HANDSHAKE = new Uint8Array(5)
 
@@ -189,7 +192,9 @@ async function findPartition(
     if (!request.resume) throw new LiftbridgeError('subscribe.paused')
     await resume(context, stream, id)
   }
-  // Resuming may have taken long enough for the stream to be another one.
+  // A leader that was just elected, or a follower that just began, is there in a moment.
+  if (!context.partitions.at(stream, id)?.reading) await context.settled(stream, id, SETTLE_MS)
+  // That may have taken long enough for the stream to be another one.
   const now = context.metadata.state.streams.get(stream)
   const partition = now && runningPartition(context, now, id)
   const term = partition?.reading

@@ -56,7 +56,7 @@ export function runningPartition(
   stream: StreamState,
   partitionId: number,
 ): Partition | undefined {
-  const running = context.partitions.get(stream.name, partitionId)
+  const running = context.partitions.at(stream.name, partitionId)
   return running?.incarnation === stream.incarnation ? running : undefined
 }
 
@@ -66,8 +66,8 @@ export function ledPartition(
   stream: StreamState,
   partitionId: number,
 ): Partition | undefined {
-  const running = runningPartition(context, stream, partitionId)
-  return running?.role === 'leader' ? running : undefined
+  const led = context.partitions.get(stream.name, partitionId)
+  return led?.incarnation === stream.incarnation ? led : undefined
 }
 
 /** Throws when the partition takes no publishes, or none with this ack policy. */
