@@ -72,7 +72,14 @@ export class Partitions implements PartitionHost {
     this.#logs = new PartitionLogs(options)
   }
 
+  /** A partition that is led here and takes messages. */
   get(stream: string, partition: number): Partition | undefined {
+    const found = this.at(stream, partition)
+    return found?.leads === true ? found : undefined
+  }
+
+  /** A partition that runs here, in whatever role. */
+  at(stream: string, partition: number): Partition | undefined {
     return this.#running.get(stream)?.get(partition)?.partition
   }
 
@@ -160,7 +167,7 @@ export class Partitions implements PartitionHost {
 
   /** The leader of a partition tells that there is something to fetch. */
   notified(stream: string, partition: number): void {
-    this.get(stream, partition)?.notified()
+    this.at(stream, partition)?.notified()
   }
 
   /**

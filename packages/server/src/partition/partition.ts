@@ -97,8 +97,11 @@ export class Partition implements Listener {
 
   /** What this server does for the partition now; `leader` only while it takes messages. */
   get role(): Role['kind'] {
-    const role = this.#role
-    return role.kind === 'leader' && role.leadership.ended ? 'none' : role.kind
+    return this.#role.kind === 'leader' && !this.leads ? 'none' : this.#role.kind
+  }
+
+  get leads(): boolean {
+    return this.#ingest !== undefined
   }
 
   /** The epoch under which it has that role; 0 before any. */
@@ -221,6 +224,7 @@ export class Partition implements Listener {
     const role = this.#role
     this.#readTerms.set(undefined)
     if (role.kind === 'leader') {
+      this.#ingest = undefined
       this.#unlisten()
       role.fetches?.stop()
       this.#depose(role.leadership)

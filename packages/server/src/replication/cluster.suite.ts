@@ -75,7 +75,7 @@ export class TestProcess {
       replication: this.buses.replication,
       raft: this.buses.rest,
       partitions: {
-        get: (stream, partition) => this.partitions.get(stream, partition),
+        at: (stream, partition) => this.partitions.at(stream, partition),
         notified: (stream, partition) => this.partitions.notified(stream, partition),
       },
       logger: cluster.logger,
@@ -93,7 +93,7 @@ export class TestProcess {
   }
 
   get partition(): Partition | undefined {
-    return this.#partitions?.get(STREAM, 0)
+    return this.#partitions?.at(STREAM, 0)
   }
 
   get log(): CommitLog {

@@ -9,7 +9,7 @@ import type { Logger } from '../logging/logger.ts'
 
 /** The partitions of this server, as these subjects see them; `Partitions` is it. */
 export interface NotifiedPartitions {
-  get(stream: string, partition: number): { readonly role: string } | undefined
+  at(stream: string, partition: number): { readonly role: string } | undefined
   notified(stream: string, partition: number): void
 }
 
@@ -57,7 +57,7 @@ export class ReplicaSubjects {
     const decoded = decodeClusterMessage('PartitionStatusRequest', data)
     if (decoded.kind === 'rejected') return this.#drop('status request', decoded.reason)
     const { stream, partition } = decoded.message
-    const running = this.#options.partitions.get(stream, partition)
+    const running = this.#options.partitions.at(stream, partition)
     const isLeader = running?.role === 'leader'
     const answer = { exists: running !== undefined, isLeader }
     try {
