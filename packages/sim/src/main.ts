@@ -1,35 +1,87 @@
+/**
+ * `npm run sim -- --seed N` replays one run with a transcript; without it many seeds run on all
+ * cores. Exits with 1 when a promise was broken.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { drawPlan } from './workload/draw-plan.ts'
+import { figuresText } from './run/figures-text.ts'
+import { runBatch } from './run/batch.ts'
 import { runPlan } from './run/run-plan.ts'
+import { drawPlan, type DrawOptions } from './workload/draw-plan.ts'
+import { parsePlan, type Plan } from './workload/plan.ts'
+
+const USAGE = `usage: npm run sim -- [options]
+  --seed N          replay one seed, with a transcript
+  --plan FILE       replay a saved plan, with a transcript
+  --seeds A..B      run these seeds
+  --minutes M       run seeds for so long (10 when no seeds are named)
+  --first N         the first seed of --minutes (by default another one each day)
+  --workers W       processes (2)
+  --servers K       only clusters of this size
+  --replicas R      only streams with so many replicas
+  --save            keep failing plans, shrunk, in packages/sim/regressions
+  --no-marks        do not demand that every rare situation was met`
+
+const REGRESSIONS = join(import.meta.dirname, '../regressions')
 
 const { values } = parseArgs({
-  options: { seed: { type: 'string' }, seeds: { type: 'string' }, servers: { type: 'string' } },
+  options: {
+    seed: { type: 'string' },
+    plan: { type: 'string' },
+    seeds: { type: 'string' },
+    minutes: { type: 'string' },
+    first: { type: 'string' },
+    workers: { type: 'string' },
+    servers: { type: 'string' },
+    replicas: { type: 'string' },
+    save: { type: 'boolean' },
+    'no-marks': { type: 'boolean' },
+    help: { type: 'boolean' },
+  },
 })
-const options = values.servers === undefined ? {} : { servers: Number(values.servers) }
-if (values.seed !== undefined) {
-  const plan = drawPlan(Number(values.seed), options)
+
+const draw: DrawOptions = {
+  ...(values.servers === undefined ? {} : { servers: Number(values.servers) }),
+  ...(values.replicas === undefined ? {} : { replicas: Number(values.replicas) }),
+}
+
+async function replay(plan: Plan): Promise<boolean> {
   const report = await runPlan(plan, { onLine: (line) => console.log(line) })
-  console.log(report.failure?.text ?? 'clean', report.hash, report.events)
-} else {
-  const [from = 1, to = 10] = (values.seeds ?? '1..10').split('..').map(Number)
+  const { failure, events, simulatedMs, hash } = report
+  console.log(failure ? `FAILED ${failure.text}` : 'clean')
+  console.log(`${events} events, ${(simulatedMs / 1_000).toFixed(1)} simulated s, trace ${hash}`)
+  return failure === undefined
+}
+
+async function batch(): Promise<boolean> {
+  const [from, to] = (values.seeds ?? '').split('..').map(Number)
+  const named = from !== undefined && to !== undefined
+  const day = Math.floor(Date.now() / 86_400_000)
   const started = performance.now()
-  let events = 0
-  let simulated = 0
-  const marks: Record<string, number> = {}
-  for (let seed = from; seed <= to; seed++) {
-    const report = await runPlan(drawPlan(seed, options))
-    events += report.events
-    simulated += report.simulatedMs
-    for (const [name, count] of Object.entries(report.marks))
-      marks[name] = (marks[name] ?? 0) + count
-    if (report.failure) console.log(seed, report.failure.text.slice(0, 400))
-  }
-  const ms = performance.now() - started
-  console.log({
-    events,
-    simulatedHours: simulated / 3.6e6,
-    eventsPerSecond: Math.round((events / ms) * 1000),
-    ms,
-    marks,
+  const figures = await runBatch({
+    firstSeed: named ? from : Number(values.first ?? day * 1_000_000),
+    seeds: named ? to - from + 1 : Infinity,
+    minutes: Number(values.minutes ?? (named ? Infinity : 10)),
+    workers: Number(values.workers ?? 2),
+    draw,
+    owesMarks: !named && !values['no-marks'],
+    regressions: REGRESSIONS,
+    saves: values.save === true,
+    say: (line) => console.log(line),
   })
+  console.log(figuresText(figures, performance.now() - started))
+  return figures.failures.length === 0
+}
+
+if (values.help) {
+  console.log(USAGE)
+} else {
+  const passed =
+    values.plan !== undefined
+      ? await replay(parsePlan(readFileSync(values.plan, 'utf8')))
+      : values.seed !== undefined
+        ? await replay(drawPlan(Number(values.seed), draw))
+        : await batch()
+  process.exitCode = passed ? 0 : 1
 }

@@ -36,3 +36,34 @@ const LOG_MARKS: readonly (readonly [string, string])[] = [
 export function markOfLog(message: string): string | undefined {
   return LOG_MARKS.find(([part]) => message.includes(part))?.[1]
 }
+
+/** What a long batch must have met. */
+export const OWED_MARKS: readonly string[] = [
+  'fault.kill',
+  'fault.power-cut',
+  'fault.terminate',
+  'fault.freeze',
+  'fault.wipe',
+  'fault.clock',
+  'fault.disk-full',
+  'fault.disk-slow',
+  'fault.disk-error',
+  'fault.nats-restart',
+  'fault.cut',
+  'fault.route',
+  'nats.lost',
+  'nats.duplicated',
+  'nats.no-responders',
+  'nats.disconnected',
+  'log.tail-cut',
+  'log.hint-rebuilt',
+  'log.append-failed',
+  'log.fenced',
+  'partition.fenced',
+  'metadata.inert',
+  'disk.sync-error',
+  'disk.write-error',
+  'publish.acked',
+  'publish.refused',
+  'publish.unknown',
+]

@@ -9,6 +9,8 @@ export interface DrawOptions {
   /** Fixes the size instead of drawing it. */
   readonly servers?: number
   readonly lengthMs?: number
+  /** Replicas of every stream, instead of drawing them. */
+  readonly replicas?: number
 }
 
 type Settings = {
@@ -20,6 +22,7 @@ type Settings = {
   readonly clientEveryMs: number
   readonly faultEveryMs: number
   readonly faults: readonly FaultAction['kind'][]
+  readonly replicas: number | undefined
 }
 
 const ALL_FAULTS: readonly FaultAction['kind'][] = [
@@ -50,6 +53,7 @@ export function drawPlan(seed: number, options: DrawOptions = {}): Plan {
     clientEveryMs: 150 + shape.integer(900),
     faultEveryMs: 1_500 + shape.integer(9_000),
     faults: drawFaults(random.of('faults'), servers),
+    replicas: options.replicas,
   }
   return {
     seed,
