@@ -30,7 +30,7 @@ async function run(
     for (const [id, { consensus }] of world.running) {
       if (consensus.leadership.kind !== 'here') continue
       for (let i = 0; i < 8; i++) {
-        const text = `${id} ${round} ${i} ${world.scheduler.nowUs}`
+        const text = `${id} ${round} ${attempted.size}`
         attempted.add(text)
         consensus.propose(Buffer.from(text)).then(
           () => answered.push(text),

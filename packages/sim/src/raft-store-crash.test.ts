@@ -63,6 +63,7 @@ const open = (disk: Disk): Promise<OpenedRaftStore> =>
     logger: silentLogger,
     snapshotRetain: 1,
     segmentMaxBytes: 600,
+    reserveBytes: 0,
   })
 
 const contentOf = ({ stored, state }: OpenedRaftStore): Omit<Content, 'compacted'> => {

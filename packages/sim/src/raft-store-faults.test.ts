@@ -39,7 +39,11 @@ const positionAt = (index: number): SnapshotPosition => ({
   configurationIndex: 1,
 })
 
-const open = (disk: SimDisk, clock: StillClock = stillClock()): Promise<OpenedRaftStore> =>
+const open = (
+  disk: SimDisk,
+  clock: StillClock = stillClock(),
+  reserveBytes = 0,
+): Promise<OpenedRaftStore> =>
   RaftStore.open({
     disk: disk.attach(),
     directory: '/data/raft',
@@ -47,6 +51,7 @@ const open = (disk: SimDisk, clock: StillClock = stillClock()): Promise<OpenedRa
     logger: silentLogger,
     snapshotRetain: 2,
     segmentMaxBytes: 500,
+    reserveBytes,
   })
 
 /** A disk with a store of ten entries of term 1, closed in order. */
@@ -141,6 +146,22 @@ describe('the Raft store on a failing disk', () => {
     const { stored } = await open(disk)
     assert.deepEqual(stored.hardState, hardState)
     assert.deepEqual(stored.entries, entriesOf(1, 30))
+  })
+
+  it('room set aside lets the metadata go on when the disk is full [reliability T4]', async () => {
+    const disk = await prepared()
+    const clock = stillClock()
+    const { store } = await open(disk, clock, 20_000)
+    disk.capacityBytes = usedBytes(disk)
+    await store.persist(change({ hardState: { term: 2, votedFor: 'b' } }))
+    await store.persist(change({ append: entriesOf(11, 60) }))
+    disk.capacityBytes = Infinity
+    clock.advance(120_000)
+    await store.persist(change({ append: entriesOf(61, 61) }))
+    await settle()
+    assert.equal(disk.content('/data/raft/reserve').length, 20_000, 'it is set aside again')
+    await store.close()
+    assert.equal(lastIndexOf(await open(disk)), 61)
   })
 
   it('a full disk never leaves a mixture of a log and what replaces its end', async () => {

@@ -18,6 +18,7 @@ import {
   type StagedSnapshot,
   type UnusableSnapshot,
 } from './snapshot-store.ts'
+import { Reserve, RESERVE_BYTES } from './reserve.ts'
 import { RaftStoreUnreadable } from './unreadable.ts'
 
 export interface RaftStoreOptions {
@@ -29,6 +30,8 @@ export interface RaftStoreOptions {
   /** `raft.snapshot.retain`. */
   readonly snapshotRetain: number
   readonly segmentMaxBytes?: number
+  /** Room set aside for a full disk; default RESERVE_BYTES. */
+  readonly reserveBytes?: number
 }
 
 /** Pause before a write is tried again for which there was no room. */
@@ -60,6 +63,7 @@ interface Waiting {
  *     joining               only while this server is on its way into a cluster
  *     log/<first index>/    the entries, a log of package `log`
  *     snapshots/            see SnapshotStore
+ *     reserve               room for a full disk
  *
  * One writer: changes are carried out in the order in which they were asked for, and entries that
  * wait while a sync is under way share the next one. A write that finds no room is tried again
@@ -70,6 +74,7 @@ export class RaftStore {
   readonly #options: RaftStoreOptions
   readonly #log: EntryLog
   readonly #snapshots: SnapshotStore
+  readonly #reserve: Reserve
   #waiting: Waiting[] = []
   #writer: Promise<void> | undefined
   /** Entries were written and not synced. */
@@ -83,6 +88,8 @@ export class RaftStore {
     this.#options = options
     this.#log = log
     this.#snapshots = snapshots
+    const { reserveBytes: bytes = RESERVE_BYTES } = options
+    this.#reserve = new Reserve({ ...options, bytes })
   }
 
   /**
@@ -118,6 +125,7 @@ export class RaftStore {
     await log.removeReplaced()
     await snapshots.removeUnfinished()
     const store = new RaftStore(options, log, snapshots)
+    await store.#reserve.fill()
     const stored: StoredState = {
       hardState: hardState ?? EMPTY_STATE.hardState,
       snapshot: snapshot?.position,
@@ -209,6 +217,7 @@ export class RaftStore {
       this.#waiting.splice(0, batch.length)
       for (const { resolve } of batch) resolve()
       await this.#compact(batch)
+      await this.#reserve.fill()
     }
     this.#writer = undefined
   }
@@ -276,6 +285,7 @@ export class RaftStore {
   async #mayRetry(error: unknown): Promise<boolean> {
     if (!(error instanceof DiskError) || this.#log.fenced || this.#closed) return false
     if (error.code !== 'no-space' && error.code !== 'too-many-open-files') return false
+    if (await this.#reserve.release()) return true
     this.#stalled = error.message
     this.#options.logger.limited('raft-store', 'error', 'metadata waits for the disk', { error })
     await new Promise<void>((resolve) => {

@@ -94,6 +94,8 @@ export class SnapshotStore {
     for (let id = this.#ids.at(-1); id !== undefined; id = this.#ids.at(-1)) {
       const loaded = await this.#load(id)
       if (typeof loaded !== 'string') return loaded
+      // It was replaced and removed while it was read.
+      if (!this.#ids.includes(id)) continue
       const path = `${this.#options.directory}/${id}`
       this.#unusable.push({ path, reason: loaded, index: parseSnapshotId(id)?.index })
       this.#ids = this.#ids.filter((other) => other !== id)
@@ -144,14 +146,14 @@ export class SnapshotStore {
     await this.#dropAside(staged.id)
   }
 
-  /** Too many old snapshots harm nobody: what cannot be removed now is tried after the next. */
+  /** Too many old snapshots harm nobody: what cannot be removed now is left to the next start. */
   async #forgetOld(): Promise<void> {
     const { disk, directory, retain } = this.#options
     for (const id of this.#ids.slice(0, -retain)) {
+      this.#ids = this.#ids.filter((other) => other !== id)
       try {
         // Half a snapshot must never look like a damaged one.
         await disk.rename(`${directory}/${id}`, this.#aside(id))
-        this.#ids = this.#ids.filter((other) => other !== id)
         await disk.removeTree(this.#aside(id))
       } catch (error) {
         if (!(error instanceof DiskError)) throw error
