@@ -24,7 +24,6 @@ import type { Logger } from './logging/logger.ts'
 import { Maintenance } from './maintenance.ts'
 import type { MetadataLeadership } from './metadata/consensus.ts'
 import { Metadata } from './metadata/metadata.ts'
-import { assertOwnDirectory } from './metadata/own-directory.ts'
 import { Reconciler } from './metadata/reconciler.ts'
 import { logReconciler } from './metadata/reconciler-log.ts'
 import { StreamDirectories } from './metadata/stream-directories.ts'
@@ -272,10 +271,7 @@ export class ServerCore {
   }): Promise<void> {
     const { metadata, controller, deleted } = parts
     const { buses, clock, dataDir, disk, serverId } = this.#options
-    const run = await ServerRun.begin({ disk, directory: dataDir, clock })
-    const members = metadata.members.map(({ id }) => id)
-    // Whoever is just being taken in may know of the others first.
-    if (!run.isNewborn) assertOwnDirectory(members, { serverId, path: dataDir })
+    const run = await ServerRun.begin({ disk, directory: dataDir, serverId, clock })
     const { namespace } = this.#config.clustering
     const natsAcks = new NatsAcks({ bus: buses.publishes, namespace, logger: this.#logger })
     const router = new SubjectRouter({ ...buses, natsAcks })

@@ -106,7 +106,7 @@ export class TestProcess {
     const disk = cluster.diskOf(this.id).attach()
     const clock = clockOf(cluster.clock, () => this.alive)
     await disk.makeDirectory(DATA)
-    this.#run = await ServerRun.begin({ disk, directory: DATA, clock })
+    this.#run = await ServerRun.begin({ disk, directory: DATA, serverId: this.id, clock })
     for (const [index, operation] of cluster.operations.entries()) {
       applyOperation(this.state, operation, index + 1)
     }

@@ -14,6 +14,7 @@ async function directoryOf(t: TestContext): Promise<(seconds: number) => ServerR
   return (seconds) => ({
     disk: createNodeDisk(),
     directory,
+    serverId: 'a',
     clock: { wallNs: () => BigInt(seconds) * 1_000_000_000n } as Clock,
   })
 }
@@ -76,4 +77,14 @@ test('whatever is in the file, a run begins, and only a whole file is believed [
     }),
     { numRuns: 60 },
   )
+})
+
+test('a directory that belonged to another server is refused by name [D-59]', async (t) => {
+  const at = await directoryOf(t)
+  await (await ServerRun.begin(at(1))).end()
+  await assert.rejects(
+    ServerRun.begin({ ...at(2), serverId: 'b' }),
+    /clustering.server.id set to a/,
+  )
+  assert.equal((await ServerRun.begin(at(3))).endedCleanly, true)
 })

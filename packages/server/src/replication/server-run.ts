@@ -6,9 +6,10 @@
  */
 import { DiskError, type Disk } from '@liftbridge/log'
 import type { Clock } from '../clock.ts'
+import { DataDirectoryError } from '../data-directory-error.ts'
 
 const FILE = 'run'
-const MAX_BYTES = 256
+const MAX_BYTES = 512
 /** Logs that one run opens before it takes numbers of the next; runs are counted in seconds. */
 const OPENINGS_PER_RUN = 2 ** 21
 
@@ -17,12 +18,14 @@ type Stored = {
   readonly ended: boolean
   /** Metadata index up to which partitions may be older than the directory; -1 when not known yet. */
   readonly born: number
+  readonly serverId: string
 }
 
 export type ServerRunOptions = {
   readonly disk: Disk
   /** The data directory; exists. */
   readonly directory: string
+  readonly serverId: string
   readonly clock: Clock
 }
 
@@ -43,9 +46,16 @@ export class ServerRun {
     this.#born = before?.born ?? -1
   }
 
-  /** Begins a run: from here on, until `end`, it counts as one that did not end in order. */
+  /**
+   * Begins a run: from here on, until `end`, it counts as one that did not end in order. Rejects
+   * with a DataDirectoryError when the directory was that of another server: the identity file has
+   * no checksum, and a server that is not who it was would wait for ever to be taken in, or hold
+   * nothing of what lies in its directory [D-59].
+   */
   static async begin(options: ServerRunOptions): Promise<ServerRun> {
-    const run = new ServerRun(options, await read(options))
+    const before = await read(options)
+    if (before !== undefined) assertSame(before.serverId, options)
+    const run = new ServerRun(options, before)
     await run.#store(false)
     return run
   }
@@ -80,8 +90,8 @@ export class ServerRun {
   }
 
   async #store(ended: boolean): Promise<void> {
-    const { disk, directory } = this.#options
-    const text = `${this.#run} ${ended ? 'ended' : 'running'} ${this.#born}\n`
+    const { disk, directory, serverId } = this.#options
+    const text = `${this.#run} ${ended ? 'ended' : 'running'} ${this.#born} ${serverId}\n`
     const temporary = `${directory}/${FILE}.tmp`
     const file = await disk.open(temporary, { create: true })
     try {
@@ -112,7 +122,19 @@ async function read({ disk, directory }: ServerRunOptions): Promise<Stored | und
     throw error
   }
   const text = bytes.toString('latin1', 0, length)
-  const found = /^(\d{1,10}) (ended|running) (-1|\d{1,16})\n$/.exec(text)
+  const found = /^(\d{1,10}) (ended|running) (-1|\d{1,16}) (\S+)\n$/.exec(text)
   if (found === null) return undefined
-  return { run: Number(found[1]), ended: found[2] === 'ended', born: Number(found[3]) }
+  const [, run, ended, born, serverId = ''] = found
+  return { run: Number(run), ended: ended === 'ended', born: Number(born), serverId }
+}
+
+function assertSame(before: string, { directory, serverId }: ServerRunOptions): void {
+  if (before === serverId) return
+  throw new DataDirectoryError(
+    'identity-differs',
+    directory,
+    `the identity file of ${directory} says ${serverId}, but the directory belongs to server ` +
+      `${before}: restore that file, or remove it and start once with clustering.server.id set ` +
+      `to ${before}`,
+  )
 }
