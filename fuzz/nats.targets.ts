@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { Permissions, type SubjectRules } from '../packages/nats/src/auth/permissions.ts'
+import { parseNatsConfig } from '../packages/nats/src/conf/nats-config.ts'
 import { CommandParser } from '../packages/nats/src/protocol/command-parser.ts'
 import {
   parseConnect,
@@ -45,6 +47,83 @@ function runSplit(bytes: Uint8Array): void {
   const cut = commands(chunks)
   if (cut.join('\n') !== whole.join('\n')) assert.deepEqual(cut, whole)
 }
+
+/** Cut once, at each byte in turn: nothing may depend on where one read ends. */
+function runEverySplit(bytes: Uint8Array): void {
+  const rest = Buffer.from(bytes)
+  const whole = commands([Buffer.from(rest)]).join('\n')
+  for (let at = 1; at < rest.length; at++) {
+    const cut = commands([Buffer.from(rest.subarray(0, at)), Buffer.from(rest.subarray(at))])
+    if (cut.join('\n') !== whole) assert.equal(cut.join('\n'), whole, `cut at ${at}`)
+  }
+  const single = commands(Array.from(rest, (byte) => Buffer.from([byte])))
+  if (single.join('\n') !== whole) assert.equal(single.join('\n'), whole, 'byte by byte')
+}
+
+/** Refused with file and line, or options within their bounds; never anything thrown. */
+function runConfig(bytes: Uint8Array): void {
+  const text = Buffer.from(bytes).toString()
+  const lines = text.split('\n').length
+  const result = parseNatsConfig(text, {
+    file: 'fuzz.conf',
+    readFile: (path) => {
+      if (path.endsWith('self.conf')) return 'include self.conf'
+      if (path.endsWith('more.conf')) return 'max_payload: 1k'
+      throw new Error('no such file')
+    },
+    env: { SELF: '$SELF', NUMBER: '7', TEXT: '"a b"' },
+  })
+  if (result.kind === 'refused') {
+    assert.ok(result.problems.length > 0)
+    for (const { file, line, text: told } of result.problems) {
+      assert.ok(told !== '' && line >= 1)
+      assert.ok(file !== 'fuzz.conf' || line <= lines, `line ${line} of ${lines}`)
+    }
+    return
+  }
+  const { port = 0, limits = {} } = result.options
+  assert.ok(Number.isInteger(port) && port >= -1 && port < 65_536)
+  for (const value of Object.values(limits)) assert.ok(typeof value === 'number' && value >= 0)
+}
+
+/** Rules and questions from bytes; the answers are those of plain comparisons. */
+function runPermissions(bytes: Uint8Array): void {
+  const [a = 0, b = 0, c = 0, d = 0, kinds = 0, ...asked] = bytes
+  const rules: SubjectRules = {
+    ...(kinds % 2 === 0 ? { allow: [subjectOf(a), subjectOf(b)] } : {}),
+    deny: kinds % 3 === 0 ? [subjectOf(c), subjectOf(d)] : [],
+  }
+  const permissions = new Permissions({ publish: rules, subscribe: rules })
+  for (const byte of asked.slice(0, 30)) {
+    const subject = subjectOf(byte)
+    const literal = subject.replaceAll('*', 'a').replaceAll('>', 'b')
+    const denied = rules.deny?.some((rule) => matches(rule, literal)) === true
+    const allowed = rules.allow?.some((rule) => matches(rule, literal)) ?? true
+    assert.equal(permissions.mayPublish(literal), allowed && !denied)
+    const verdict = permissions.judgeSubscription(subject, '')
+    if (verdict.kind === 'refused') continue
+    // Whatever a subscription may then receive, its owner was allowed to read.
+    for (const one of EXAMPLES) {
+      if (!matches(subject, one)) continue
+      assert.ok(rules.allow?.some((rule) => matches(rule, one)) ?? true)
+      const filtered: boolean = verdict.kind === 'filtered' && verdict.denies(one)
+      assert.equal(filtered, rules.deny?.some((rule) => matches(rule, one)) === true)
+    }
+  }
+}
+
+/** Every literal of up to four tokens out of `a`, `b` and one that no rule names. */
+const EXAMPLES: readonly string[] = ['a', 'b', 'x'].flatMap((one) => [
+  one,
+  ...['a', 'c', 'x'].flatMap((two) => [
+    `${one}.${two}`,
+    ...['a', 'b', 'x'].flatMap((three) => [
+      `${one}.${two}.${three}`,
+      `${one}.${two}.${three}.a`,
+      `${one}.${two}.${three}.x`,
+    ]),
+  ]),
+])
 
 /** Bytes as changes to a tree and questions to it; the answers are those of a plain comparison. */
 function runTree(bytes: Uint8Array): void {
@@ -153,6 +232,43 @@ export const targets: readonly FuzzTarget[] = [
     ].map(latin1),
   },
   {
+    name: 'nats: client commands cut at every byte',
+    run: runEverySplit,
+    inputMaxBytes: 160,
+    seeds: [
+      latin1(CONVERSATION.slice(0, 150)),
+      latin1('HPUB foo bar 12 14\r\nNATS/1.0\r\n\r\nhi\r\nPUB a 0\r\n\r\nUNSUB 1 7\r\n'),
+      latin1('CONNECT {"a":1}\r\nxPUB a 1\r\n'),
+    ],
+    dictionary: ['PUB ', 'HPUB ', 'SUB ', '\r\n', '-ERR', ' 0', '\t'].map(latin1),
+    share: 0.2,
+  },
+  {
+    name: 'nats: configuration files',
+    run: runConfig,
+    inputMaxBytes: 400,
+    seeds: [
+      'port: 4222\nhost = "a"; max_payload 1kb # x\nping_interval: "2m"\nA: 1\nport: $A',
+      'authorization { timeout: 1, users = [ {user: a, password: $TEXT, permissions: {publish: {allow: ["a.>", b], deny: c}, allow_responses: {max: 3, expires: "1s"}}}, {nkey: U} ] }',
+      'include more.conf\ninclude "self.conf"\njetstream { x: (\n a\n)\n}',
+      '{"port": -1, "tls": {"cert_file": "x"}, "http": "0.0.0.0:8222"}',
+    ].map(latin1),
+    dictionary: (
+      '{ } [ ] ( ) " $ $SELF $NUMBER include // # users \\x41 no_auth_user: listen: max_conn: ' +
+      'lame_duck_duration: permissions'
+    )
+      .split(' ')
+      .concat('\n)')
+      .map(latin1),
+  },
+  {
+    name: 'nats: permissions against comparing',
+    run: runPermissions,
+    inputMaxBytes: 40,
+    seeds: [Uint8Array.from({ length: 36 }, (_, i) => (i * 53) % 256), new Uint8Array(12)],
+    share: 0.3,
+  },
+  {
     name: 'nats: subject tree against comparing',
     run: runTree,
     seeds: [Uint8Array.from({ length: 90 }, (_, i) => (i * 37) % 256), new Uint8Array(30)],
@@ -169,7 +285,12 @@ export const targets: readonly FuzzTarget[] = [
   {
     name: 'nats: CONNECT',
     run: runConnect,
-    seeds: ['{"verbose":false,"echo":true,"protocol":1,"name":"x"}', 'null', '[]'].map(latin1),
+    seeds: [
+      '{"verbose":false,"echo":true,"protocol":1,"name":"x"}',
+      '{"user":"a","pass":"b","auth_token":"c","nkey":"U","sig":"x","no_responders":true}',
+      'null',
+      '[]',
+    ].map(latin1),
     dictionary: ['"headers":', 'true', 'null', '"__proto__":', '{}', '1e999'].map(latin1),
   },
   {
