@@ -134,6 +134,19 @@ export class LogCore {
     this.options.onProblem?.(problem)
   }
 
+  /**
+   * What a reader meets that goes on at `offset` and would come to `segment` next: records that were
+   * durable and are gone are not passed over in silence [T2]. Where retention has removed all that
+   * stood before them the log simply begins later.
+   */
+  missingBefore(segment: Segment, offset: Offset): Damage | undefined {
+    const { missingFrom, baseOffset } = segment
+    if (missingFrom === undefined || offset >= baseOffset) return undefined
+    if (segment === this.segments[0]) return undefined
+    const reason = `the records from offset ${missingFrom} to ${baseOffset - 1} are missing`
+    return { path: segment.file.path, baseOffset, position: 0, offset: missingFrom, reason }
+  }
+
   /** Wakes whoever waits for this change. */
   notify(what: LogChange): void {
     for (const listener of this.listeners) listener.changed(what)

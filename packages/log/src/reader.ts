@@ -295,6 +295,7 @@ export class LogReader implements LogListener {
     if (segment.damage !== undefined && !segment.isReadable) {
       throw new CorruptSegmentError(segment.damage)
     }
+    this.#failWhereMissing(segment)
     let position = 0
     if (this.#next > segment.firstOffset) {
       const found = await this.#search(segment)
@@ -324,8 +325,14 @@ export class LogReader implements LogListener {
       if (segment.live) this.#next = this.#limit + 1
       return
     }
+    this.#failWhereMissing(next)
     this.#segment = next
     this.#position = 0
+  }
+
+  #failWhereMissing(segment: Segment): void {
+    const missing = this.#core.missingBefore(segment, this.#next)
+    if (missing !== undefined) throw new CorruptSegmentError(missing)
   }
 
   #wait(signal: AbortSignal | undefined): Promise<void> {

@@ -268,6 +268,36 @@ test('a segment whose file is gone is reported, unless compaction may have remov
   assert.deepEqual(compacted.problems, [])
 })
 
+test('readers do not pass over a segment whose file is gone, in neither direction [T2]', async () => {
+  const { disk, log } = await openFixture({ segmentMaxBytes: 250 })
+  await fill(log, 30)
+  commitAll(log)
+  await log.close()
+  const names = disk.names(DIRECTORY).filter((name) => name.endsWith('.log'))
+  const [, lost = 0, next = 0] = names.map((name) => Number(name.slice(-24, -4)))
+  await disk.remove(segmentPath(lost))
+  const { log: again } = await openFixture({ segmentMaxBytes: 250 }, disk)
+  const missing = { code: 'corrupt', message: /are missing/ }
+  const reader = again.reader({ from: 0, until: 'committed' })
+  assert.equal((await reader.poll())?.kind, 'block')
+  assert.equal(reader.nextOffset, lost)
+  await assert.rejects(reader.poll(), missing)
+  await assert.rejects(reader.poll(), missing, 'a reader stays where it is')
+  await assert.rejects(again.reader({ from: next - 1, until: 'committed' }).poll(), missing)
+  assert.deepEqual(await readWritten(again, next), values(next, 29), 'behind it all is there')
+  const down = again.reverseReader({ from: 29, until: 'committed' })
+  const downwards = async (): Promise<void> => {
+    while ((await down.next()).kind === 'block');
+  }
+  await assert.rejects(downwards(), missing)
+  await append(again, ['v30'])
+  again.setRetention({ maxMessages: 5 })
+  await again.clean(2n)
+  const from = again.oldestOffset
+  assert.ok(from > next)
+  assert.deepEqual(await readWritten(again, 0), values(from, 30), 'retention removed the gap too')
+})
+
 test('entries too many in a sealed index are no sign of lost records [T3]', async () => {
   const { disk, log } = await openFixture({ segmentMaxBytes: 250 })
   await fill(log, 30)

@@ -52,7 +52,10 @@ export class ReverseReader {
       if (state !== 'open') return this.#finish(state)
       const segment = this.#segment()
       if (segment === undefined) return this.#finish('start')
-      if (segment.damage !== undefined) throw new CorruptSegmentError(segment.damage)
+      const after = this.#core.segmentAfter(segment)
+      const missing = after && this.#core.missingBefore(after, this.#next)
+      const damage = segment.damage ?? (this.#next > segment.lastOffset ? missing : undefined)
+      if (damage !== undefined) throw new CorruptSegmentError(damage)
       const block = await this.#read(segment, maxBytes)
       if (block !== undefined) return block
     }

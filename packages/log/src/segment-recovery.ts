@@ -224,16 +224,19 @@ async function settleIndex(core: LogCore, segment: Segment): Promise<void> {
 function stayInMemory(): void {}
 
 /**
- * Reports offsets that no segment holds although the log goes on behind them: records or a whole
+ * Reports, and marks for readers, offsets that no segment holds although the log goes on behind them: records or a whole
  * file are gone. Only compaction leaves such gaps in a sound log, and then within segments as well.
  */
 export function reportGaps(core: LogCore, isShort: ReadonlySet<Segment>): void {
   const { segments } = core
   const mayBeCompacted = core.options.compact === true || segments.some(({ isDense }) => !isDense)
   for (const [i, segment] of segments.entries()) {
-    const next = segments[i + 1]?.baseOffset ?? NO_OFFSET
-    if (segment.damage !== undefined || segment.nextOffset >= next) continue
-    if (isShort.has(segment) || !mayBeCompacted) reportMissing(core, segment.nextOffset, next - 1)
+    const next = segments[i + 1]
+    if (segment.damage !== undefined || next === undefined) continue
+    if (segment.nextOffset >= next.baseOffset) continue
+    if (mayBeCompacted && !isShort.has(segment)) continue
+    next.missingFrom = segment.nextOffset
+    reportMissing(core, segment.nextOffset, next.baseOffset - 1)
   }
 }
 

@@ -60,6 +60,11 @@ export class Segment {
   live = true
   /** Set when durable bytes did not verify; such a segment takes no more records [T2]. */
   damage: Damage | undefined
+  /**
+   * The first of the offsets right before this segment that a file which is gone had held;
+   * undefined when none are missing there.
+   */
+  missingFrom: Offset | undefined
 
   constructor(
     files: FileCache,
