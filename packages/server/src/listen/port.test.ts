@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { get, request } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -27,6 +28,7 @@ type Opened = {
 async function open(t: TestContext, options: Partial<PortOptions> = {}): Promise<Opened> {
   const sessions = createHttp2Server((_request, response) => response.end('two'))
   let handedOver = 0
+  let nowMs = 0
   const opened: { checks: readonly ReadinessCheck[] } = { checks: [GOOD] }
   const port = new Port({
     host: '127.0.0.1',
@@ -37,7 +39,11 @@ async function open(t: TestContext, options: Partial<PortOptions> = {}): Promise
       handedOver++
       sessions.emit('connection', socket)
     },
-    onHttp1: new HealthPages(() => opened.checks).onHttp1,
+    // No two questions fall into one check.
+    onHttp1: new HealthPages(
+      () => opened.checks,
+      () => (nowMs += 1_000),
+    ).onHttp1,
     ...options,
   })
   t.after(() => port.destroy())
@@ -337,4 +343,34 @@ test('destroy cuts handshakes that are under way', async (t) => {
   await once(whole, 'secureConnect')
   port.destroy()
   await Promise.all(closed)
+})
+
+test('a check of readiness holds for a tenth of a second, however often it is asked', () => {
+  let nowMs = 0
+  let asked = 0
+  const checks = (): readonly ReadinessCheck[] => {
+    asked++
+    return asked === 1 ? [GOOD] : [BAD]
+  }
+  const pages = new HealthPages(checks, () => nowMs)
+  const ask = (): number => {
+    let status = 0
+    const response = { writeHead: (code: number) => (status = code), end: () => undefined }
+    const request = { method: 'GET', url: '/readyz', resume: () => undefined }
+    pages.onHttp1(request as unknown as IncomingMessage, response as unknown as ServerResponse)
+    return status
+  }
+  for (; nowMs < 100; nowMs++) assert.equal(ask(), 200)
+  assert.equal(asked, 1)
+  assert.equal(ask(), 503)
+})
+
+test('a connection that asks without end is ended', async (t) => {
+  const { number, port } = await open(t)
+  const socket = await dial(t, number)
+  const closed = toClose(socket)
+  socket.write('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_000))
+  const answers = (await closed).split('HTTP/1.1 200').length - 1
+  assert.ok(answers <= 100, `${answers} were answered`)
+  await noConnections(port)
 })

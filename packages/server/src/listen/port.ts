@@ -15,6 +15,9 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 /** How an HTTP/2 connection preface starts; no HTTP/1 method does. [RFC 9113 3.4] */
 const HTTP2_PREFACE = Buffer.from('PRI')
 
+/** A probe asks once, a scraper now and then; the last answer says that the connection ends. */
+const REQUESTS_PER_CONNECTION_MAX = 100
+
 export type PortOptions = {
   readonly host: string
   /** 0 picks a free one. */
@@ -52,6 +55,9 @@ export class Port {
     this.#options = options
     this.#http1 = createHttpServer({ maxHeaderSize: 16_384 }, options.onHttp1)
     this.#http1.keepAliveTimeout = 5_000
+    // Requests sent without waiting for answers are all served in one turn of the event loop.
+    this.#http1.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX
+    this.#http1.on('dropRequest', (_request, socket) => socket.destroy())
     this.#http1.on('request', (request, response) => this.#onHttp1Request(request, response))
     this.#listener = options.tls ? this.#tlsListener(options.tls) : this.#tcpListener()
     this.#listener.maxConnections = options.maxConnections
