@@ -18,7 +18,7 @@ import {
   PREFACE,
   RawPeer,
 } from './raw-http2.suite.ts'
-import { startServer, until, type TestServer } from './testing.suite.ts'
+import { startServer, until, type TestServer } from './loopback-server.suite.ts'
 
 let handled = 0
 const methods: MethodTable = {
@@ -165,6 +165,29 @@ test('a flood of empty DATA frames ends the connection', async () => {
   const peer = await RawPeer.connect(server.port)
   await peer.flood(40_000, (i) => (i === 0 ? open(1, '/t.T/Drain') : frame(FRAME.DATA, 0, 1)))
   await cutOff(peer)
+})
+
+test('a message that comes byte by byte, each in a DATA frame, ends the connection', async () => {
+  const peer = await RawPeer.connect(server.port)
+  const prefix = Buffer.from([0, 0, 1, 0, 0])
+  const byte = frame(FRAME.DATA, 0, 1, Buffer.alloc(1))
+  await peer.flood(40_000, (i) => {
+    if (i === 0) return open(1, '/t.T/Drain')
+    return i === 1 ? frame(FRAME.DATA, 0, 1, prefix) : byte
+  })
+  await cutOff(peer)
+})
+
+test('many short messages in frames of their own pass, even with prefixes apart', async () => {
+  const peer = await RawPeer.connect(server.port)
+  peer.send(open(1, '/t.T/Drain'))
+  const prefix = frame(FRAME.DATA, 0, 1, Buffer.from([0, 0, 0, 0, 1]))
+  const body = frame(FRAME.DATA, 0, 1, Buffer.from('x'))
+  await peer.flood(20_000, (i) => (i % 2 === 0 ? prefix : body))
+  await until('all have arrived', () => handled === 10_000)
+  assert.equal(peer.closed, false)
+  assert.deepEqual(cuts, [])
+  peer.close()
 })
 
 test('a flood of WINDOW_UPDATE or PRIORITY frames ends the connection', async () => {

@@ -4,7 +4,7 @@ import { encodeFrame } from './frames-out.ts'
 import type { MethodTable } from './method.ts'
 import { END_HEADERS, END_STREAM, FRAME, frame, grpcHeaders, RawPeer } from './raw-http2.suite.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
-import { startServer, until } from './testing.suite.ts'
+import { startServer, until } from './loopback-server.suite.ts'
 
 const methods: MethodTable = {
   // Answers much, then ends with an error, while the client never half-closes.

@@ -15,12 +15,21 @@ export interface IncomingOptions {
   readonly streamWindowBytes: number
   /** Told of every read, for those who watch the connection's progress. */
   readonly onRead?: (bytes: number) => void
+  /** Told of a read so small that it only costs: see `DRIBBLE_MAX_BYTES`. */
+  readonly onDribble?: () => void
   /**
    * Called when all bytes are here, instead of ending the iteration: on the client only the
    * status, which comes later, tells whether that was a good end; it then calls `finish` or `fail`.
    */
   readonly onBytesEnd?: () => void
 }
+
+/**
+ * A read of fewer bytes that completes no message is one of a dribble, beyond the first few of a
+ * message: some clients send the prefix of a message on its own.
+ */
+const DRIBBLE_MAX_BYTES = 64
+const DRIBBLES_FREE = 4
 
 interface Waiter {
   readonly resolve: (result: IteratorResult<MessageChunk, undefined>) => void
@@ -47,6 +56,8 @@ export class IncomingMessages implements AsyncIterableIterator<MessageChunk> {
   /** Bytes of this call now counted in the budget. */
   #counted = 0
   #paused = false
+  /** Small reads since the last message was complete. */
+  #dribbles = 0
   #ended = false
   #discarding = false
   #error: GrpcError | undefined
@@ -123,6 +134,9 @@ export class IncomingMessages implements AsyncIterableIterator<MessageChunk> {
       return
     }
     this.#recount()
+    if (read.length < DRIBBLE_MAX_BYTES && this.#slicer.carriedBytes > 0) {
+      if (++this.#dribbles > DRIBBLES_FREE) this.#options.onDribble?.()
+    }
     if (this.#options.budget.isExceeded && this.#counted > 0) {
       this.#fault(new GrpcError(GrpcStatus.UNAVAILABLE, 'too many request bytes are waiting'))
     }
@@ -149,6 +163,7 @@ export class IncomingMessages implements AsyncIterableIterator<MessageChunk> {
   }
 
   #enqueue(chunk: SlicedChunk): void {
+    this.#dribbles = 0
     if (this.#waiter !== undefined && !chunk.compressed) {
       const { resolve } = this.#waiter
       this.#waiter = undefined

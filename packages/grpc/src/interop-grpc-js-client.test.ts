@@ -12,7 +12,7 @@ import { messagesOf } from './message-chunk.ts'
 import { Metadata } from './metadata.ts'
 import type { MethodTable, ServerCall } from './method.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
-import { startServer, until, type TestServer } from './testing.suite.ts'
+import { startServer, until, type TestServer } from './loopback-server.suite.ts'
 
 const identity = (value: Buffer): Buffer => value
 const TEXT = 'grün %25 → 😀\nzeile'

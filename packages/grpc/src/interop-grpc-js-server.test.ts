@@ -10,7 +10,7 @@ import { encodeFrames } from './frames-out.ts'
 import { messagesOf } from './message-chunk.ts'
 import { Metadata } from './metadata.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
-import { until } from './testing.suite.ts'
+import { until } from './loopback-server.suite.ts'
 
 const identity = (value: Buffer): Buffer => value
 const codec = {

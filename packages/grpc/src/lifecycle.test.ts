@@ -8,7 +8,7 @@ import type { MethodTable, ServerCall } from './method.ts'
 import { FRAME, RawPeer } from './raw-http2.suite.ts'
 import { GrpcServer } from './server.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
-import { startServer, until, type TestServer } from './testing.suite.ts'
+import { startServer, until, type TestServer } from './loopback-server.suite.ts'
 
 let lastCall: ServerCall | undefined
 let release: () => void = () => undefined

@@ -5,7 +5,7 @@ import { messagesOf } from './message-chunk.ts'
 import { Metadata } from './metadata.ts'
 import type { MethodTable, ServerCall } from './method.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
-import { startServer, until, type TestServer } from './testing.suite.ts'
+import { startServer, until, type TestServer } from './loopback-server.suite.ts'
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
 const bytes = (value: string): Uint8Array => Buffer.from(value)

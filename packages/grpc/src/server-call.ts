@@ -29,6 +29,7 @@ export interface RunningCallOptions {
   /** What a handler threw that is no GrpcError. */
   readonly onError: (error: unknown, path: string) => void
   readonly onRead: (bytes: number) => void
+  readonly onDribble: () => void
 }
 
 type Status = Pick<GrpcError, 'code' | 'message' | 'metadata'>
@@ -78,6 +79,7 @@ export class RunningCall implements ServerCall, ResponseStream {
       queueMaxBytes: limits.queueMaxBytes,
       streamWindowBytes: limits.streamWindowBytes,
       onRead: options.onRead,
+      onDribble: options.onDribble,
     })
     this.#incoming.setEncoding(options.encoding)
     this.#incoming.onFault((error) => this.fail(error))

@@ -284,6 +284,7 @@ export class GrpcServer {
       compressResponses: this.#options.compressResponses === true,
       onError: (error, failedPath) => this.#report(error, failedPath),
       onRead: (bytes) => connection.guard.messageBytes(bytes),
+      onDribble: () => connection.guard.dribbled(),
     })
     this.#calls.add(call)
     this.#callsStarted++

@@ -24,12 +24,17 @@ export interface SessionGuardOptions {
 
 /**
  * What one call may cost in headers before it counts as overhead, and how many wire bytes one
- * message byte, or one byte of our answers, excuses. Generous: one-byte DATA frames pass, empty
- * ones do not.
+ * message byte, or one byte of our answers, excuses. Generous: short messages in DATA frames of
+ * their own pass, empty frames do not.
  */
 const CALL_ALLOWANCE_BYTES = 1024
 const MESSAGE_BYTE_ALLOWANCE = 16
 const ANSWER_BYTE_ALLOWANCE = 4
+/**
+ * What a DATA frame of a few bytes in the midst of a message counts as: it costs the CPU of some
+ * kilobytes. With the usual bounds 4,096 of them may come at once, and 256 a second.
+ */
+const DRIBBLE_OVERHEAD_BYTES = 64
 
 /**
  * Watches one connection for the abuses that node:http2 leaves to its user [reliability 3e], and
@@ -51,6 +56,7 @@ export class SessionGuard {
   #callsStarted = 0
   #messageBytes = 0
   #excusedBytes = 0
+  #dribbles = 0
   #wireBytes = 0
   #lastWireMs: number
   #pingSentMs: number | undefined
@@ -94,6 +100,11 @@ export class SessionGuard {
 
   messageBytes(bytes: number): void {
     this.#messageBytes += bytes
+  }
+
+  /** A read of a few bytes completed no message, not for the first time. */
+  dribbled(): void {
+    this.#dribbles++
   }
 
   /**
@@ -153,7 +164,9 @@ export class SessionGuard {
       this.#messageBytes * MESSAGE_BYTE_ALLOWANCE +
       this.#callsStarted * CALL_ALLOWANCE_BYTES +
       socket.bytesWritten * ANSWER_BYTE_ALLOWANCE
-    const overhead = wire - this.#wireBytes - (excused - this.#excusedBytes)
+    const unexcused = wire - this.#wireBytes - (excused - this.#excusedBytes)
+    const overhead = Math.max(0, unexcused) + this.#dribbles * DRIBBLE_OVERHEAD_BYTES
+    this.#dribbles = 0
     this.#wireBytes = wire
     this.#excusedBytes = excused
     if (overhead > 0 && !this.#overhead.take(overhead, nowMs)) this.cut('no-progress')

@@ -8,7 +8,7 @@ import { GrpcChannel } from './client.ts'
 import type { MethodTable, Peer } from './method.ts'
 import { GrpcServer } from './server.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
-import { until } from './testing.suite.ts'
+import { until } from './loopback-server.suite.ts'
 
 const pem = (name: string): Buffer =>
   readFileSync(join(import.meta.dirname, '../testdata/tls', `${name}.pem`))
