@@ -43,14 +43,15 @@ function metadataCheck(metadata: Metadata | undefined): ReadinessCheck {
   const name = 'metadata'
   if (!metadata) return { name, ok: false, detail: 'not read yet' }
   if (metadata.failure !== undefined) return { name, ok: false, detail: metadata.failure }
-  const { leadership, members } = metadata
+  const { leadership, members, notice } = metadata
+  const more = notice === undefined ? '' : `; ${notice}`
   switch (leadership.kind) {
     case 'here':
-      return { name, ok: true, detail: 'this server leads the metadata' }
+      return { name, ok: true, detail: `this server leads the metadata${more}` }
     case 'elsewhere':
-      return { name, ok: true, detail: `${leadership.leader} leads it` }
+      return { name, ok: true, detail: `${leadership.leader} leads it${more}` }
     case 'unknown':
-      return { name, ok: false, detail: withoutLeader(members) }
+      return { name, ok: false, detail: notice ?? withoutLeader(members) }
     default:
       return leadership satisfies never
   }

@@ -22,6 +22,8 @@ export interface Consensus<Result> {
   readonly leadership: MetadataLeadership
   /** Why nothing can be proposed any more; undefined while it can. */
   readonly failure: string | undefined
+  /** What an operator should know of this server's place in the cluster; undefined: all is well. */
+  readonly notice: string | undefined
   onLeadership(listener: (leadership: MetadataLeadership) => void): void
   /** The servers of the latest configuration, in its order; empty while there is none. */
   readonly members: readonly ClusterMember[]

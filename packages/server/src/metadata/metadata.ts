@@ -68,6 +68,11 @@ export class Metadata {
     return this.#consensus.failure
   }
 
+  /** What an operator should know of this server's place in the cluster; undefined: all is well. */
+  get notice(): string | undefined {
+    return this.#consensus.notice
+  }
+
   /**
    * Applies what is in the log: apply, apply, apply. Nobody is told of single steps; afterwards
    * the state is what the reconciler compares with. Resolves with the streams that the log

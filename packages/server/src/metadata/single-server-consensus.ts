@@ -55,6 +55,10 @@ export class SingleServerConsensus<Result> implements Consensus<Result> {
     return this.#state.kind === 'fenced' ? this.#state.error.message : undefined
   }
 
+  get notice(): undefined {
+    return undefined
+  }
+
   async start(machine: StateMachine<Result>): Promise<void> {
     for await (const { index, entry } of this.#log.read(1)) machine.apply(index, entry)
     this.#state = { kind: 'open', machine }
