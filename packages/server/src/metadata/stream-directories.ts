@@ -113,6 +113,8 @@ export class StreamDirectories {
     deleted: readonly StreamIdentity[],
   ): Promise<void> {
     await this.#disk.makeDirectory(this.#root)
+    // A power cut could take the name, and all streams with it, however often they were synced [D2].
+    await this.#disk.syncDirectory(this.#root.slice(0, this.#root.lastIndexOf('/')) || '/')
     await this.#disk.removeTree(`${this.#root}/${DELETED}`)
     const wanted = new Set([...streams.keys()].map(encodeDirectoryName))
     const gone = new Map<string, StreamIdentity[]>()
