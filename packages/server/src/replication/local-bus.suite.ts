@@ -22,6 +22,8 @@ export class LocalNats {
   /** Changes a message on its way, or loses it. */
   tamper: (message: BusMessage, from: string, to: string) => BusMessage | undefined = (message) =>
     message
+  /** How long a message takes, in milliseconds; they may overtake each other. */
+  delayMs: () => number = () => 0
   /** All messages that arrived, for looking at. */
   readonly traffic: { readonly from: string; readonly subject: string; readonly bytes: number }[] =
     []
@@ -49,10 +51,16 @@ export class LocalNats {
       const arriving = this.tamper(message, from.owner, owner.owner)
       if (arriving === undefined) continue
       this.traffic.push({ from: from.owner, subject, bytes: arriving.data.length })
-      queueMicrotask(() => {
-        const isThere = [...this.subscriptions].some((other) => other.handler === handler)
-        if (isThere) handler(arriving)
-      })
+      const arrive = (): void => {
+        for (const other of this.subscriptions) {
+          if (other.handler !== handler) continue
+          handler(arriving)
+          return
+        }
+      }
+      const delayMs = this.delayMs()
+      if (delayMs === 0) queueMicrotask(arrive)
+      else this.clock.after(delayMs, arrive)
     }
     return heard
   }
