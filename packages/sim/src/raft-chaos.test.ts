@@ -11,7 +11,7 @@ const IDS = ['a', 'b', 'c', 'd', 'e']
 /**
  * Proposals at whoever leads while servers are killed, cut off from NATS and lose their power; then
  * everything heals. What was answered is there, once and in the order of the answers, and all
- * servers hold the same [M1-M6, L1].
+ * servers hold the same [M6, M10].
  */
 async function run(
   seed: number,

@@ -114,7 +114,7 @@ describe('three servers over Raft', () => {
     })
   })
 
-  it('keep what was answered when the leader dies, and it comes back as a follower [M1, M4]', async () => {
+  it('keep what was answered when the leader dies, and it comes back as a follower [M6]', async () => {
     for (let seed = 0; seed < 5; seed++) {
       const world = await group(seed)
       const first = await world.leader()

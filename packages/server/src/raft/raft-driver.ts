@@ -38,7 +38,7 @@ export interface RaftDriverOptions<Result> {
 }
 
 /** Who hears what the core decides. No method may throw. */
-export interface RaftListener<Result> {
+interface RaftListener<Result> {
   /** `result` is what the machine returned, for an entry that was proposed here. */
   answered(answer: Answer, result: Result | undefined): void
   role(role: Role): void

@@ -169,7 +169,7 @@ const fromWireEntry = (entry: LogEntry): Entry | undefined => {
   }
 }
 
-export const toWireConfiguration = ({ servers }: raft.Configuration): RaftConfiguration => ({
+const toWireConfiguration = ({ servers }: raft.Configuration): RaftConfiguration => ({
   servers: servers.map(({ id, address, suffrage }) => {
     return { id, address, suffrage: SUFFRAGES.indexOf(suffrage) }
   }),

@@ -14,7 +14,7 @@ export const readFile = async (
   try {
     file = await disk.open(path)
   } catch (error) {
-    if (isMissing(error)) return undefined
+    if (error instanceof DiskError && error.code === 'not-found') return undefined
     throw error
   }
   try {
@@ -61,9 +61,6 @@ export const replaceFile = async (
   await disk.rename(path + TEMPORARY_SUFFIX, path)
   await disk.syncDirectory(target.directory)
 }
-
-export const isMissing = (error: unknown): boolean =>
-  error instanceof DiskError && error.code === 'not-found'
 
 /** What an error says, for a report. */
 export const reasonOf = (error: unknown): string =>
