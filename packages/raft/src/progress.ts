@@ -96,6 +96,8 @@ export function interrupted(core: Core, progress: Progress): void {
   if (progress.mode !== 'snapshot') progress.nextIndex = Math.min(progress.nextIndex, ...begins)
   progress.inFlight.clear()
   progress.mode = 'probe'
+  // A peer that has started anew does not know what it was told.
+  progress.knownCommit = 0
   progress.failures += 1
   progress.pausedUntil = core.now + backoffMs(core, progress.failures)
 }

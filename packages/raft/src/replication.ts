@@ -112,7 +112,12 @@ export function onAppendResponse(core: Core, answered: Answered<AppendEntriesRes
     progress.heartbeats.delete(id)
     heard(core, progress, round)
     // Whoever answers heartbeats again need not sit out a pause from when it was away.
-    if (progress.heartbeatFailures > 0) progress.pausedUntil = core.now
+    if (progress.heartbeatFailures > 0) {
+      progress.pausedUntil = core.now
+      // It may have been away for a restart, and has forgotten what is committed: heartbeats, all
+      // that it gets when nothing new is proposed, do not tell.
+      progress.knownCommit = 0
+    }
     progress.heartbeatFailures = 0
     return
   }
