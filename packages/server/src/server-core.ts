@@ -148,7 +148,8 @@ export class ServerCore {
     const controller = this.#controller
     if (!metadata || !controller) return
     const { serverId, clock } = this.#options
-    await handOver({ metadata, controller, serverId, clock, logger: this.#logger })
+    const quiesce = async (timeoutMs: number): Promise<void> => this.#partitions?.quiesce(timeoutMs)
+    await handOver({ metadata, controller, serverId, quiesce, clock, logger: this.#logger })
   }
 
   async #openMetadata(): Promise<{
@@ -324,7 +325,7 @@ export class ServerCore {
       await run.end()
     })
     await this.#catchUp(metadata, controller)
-    await run.noteBirth(metadata.state.appliedIndex)
+    await run.noteCaughtUp(metadata.state.appliedIndex)
     replicaSubjects.start()
     await reconciler.start(deleted)
     maintenance.start()

@@ -9,12 +9,17 @@ export type HandOverOptions = {
   readonly metadata: Metadata
   readonly controller: Controller
   readonly serverId: string
+  /** Takes no more messages for partitions with other replicas, and answers those it took. */
+  readonly quiesce: (timeoutMs: number) => Promise<void>
   readonly clock: Clock
   readonly logger: Logger
 }
 
 /** Longer than this a shutdown does not wait for others to take over: they notice by themselves. */
 const HAND_OVER_MS = 3_000
+
+/** What was accepted is answered in a round trip or two, unless a replica is away. */
+const QUIESCE_MS = 500
 
 /**
  * Partitions first, then the metadata, whose leader has to agree to each of the former. Whoever is
@@ -26,6 +31,7 @@ export async function handOver(options: HandOverOptions): Promise<void> {
   const moves = ledPartitions(options)
   if (moves.length > 0) {
     logger.info('handing over partitions', { partitions: moves.length })
+    await options.quiesce(QUIESCE_MS)
     const all = Promise.all(moves.map((move) => move()))
     const done = await untilDone(clock, HAND_OVER_MS, all)
     if (!done) logger.warn('some partitions could not be handed over in time')

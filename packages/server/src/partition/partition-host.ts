@@ -58,12 +58,19 @@ type Running = {
   nextCleanMs: number
   /** When it was opened, on the same clock. */
   readonly openedMs: number
+  /** Nothing but the sync policy `never` keeps it from being proven. */
+  onlyUnsynced: boolean
 }
+
+/** See `#isLastResort`. */
+const LAST_RESORT_ELECTIONS = 3
 
 export class Partitions implements PartitionHost {
   readonly #options: HostOptions
   readonly #running = new Map<string, Map<number, Running>>()
   readonly #logs: PartitionLogs
+  /** Epochs in which this replica was elected and could not prove that its log is complete. */
+  readonly #elections = new Map<string, Set<number>>()
   readonly #budget = new IngestBudget(INGEST_TOTAL_MAX_BYTES)
   readonly #ackBudget = new IngestBudget(ACKS_TOTAL_MAX_BYTES)
 
@@ -125,7 +132,8 @@ export class Partitions implements PartitionHost {
     const openedMs = this.#options.clock.monotonicMs()
     const nextCleanMs = openedMs + effective.cleanerIntervalMs
     const partition = this.#makePartition(wanted, { effective, cipher, opened })
-    const running = { wanted, partition, opened, effective, nextCleanMs, openedMs }
+    const times = { nextCleanMs, openedMs }
+    const running = { wanted, partition, opened, effective, ...times, onlyUnsynced: false }
     // Before it begins: a leader that is deposed in that very moment must be found.
     this.#add(running)
     try {
@@ -155,8 +163,10 @@ export class Partitions implements PartitionHost {
       return this.open(wanted)
     }
     try {
-      const { proven } = partition
-      await partition.begin(wanted.partition, { continues: false, proven, damaged: false })
+      const proven = partition.proven || (running.onlyUnsynced && this.#isLastResort(wanted))
+      const knownAtStart = this.#options.replication?.run.startedAtIndex ?? -1
+      const facts = { continues: false, proven, damaged: false, knownAtStart }
+      await partition.begin(wanted.partition, facts)
       return undefined
     } catch (error) {
       // What rejected is tried again from the start.
@@ -256,21 +266,45 @@ export class Partitions implements PartitionHost {
   }
 
   /** What is known of a log that was just opened. */
-  async #factsOf({ wanted, opened }: Running): Promise<LogFacts> {
+  async #factsOf(running: Running): Promise<LogFacts> {
+    const { wanted, opened } = running
     const { partition, stream } = wanted
     const { health, log, ledInOrder } = opened
     const { replication } = this.#options
     const continues = ledInOrder > 0 && ledInOrder === partition.leaderEpoch
     if (replication === undefined || partition.replicas.length === 1) {
-      return { continues, proven: true, damaged: false }
+      return { continues, proven: true, damaged: false, knownAtStart: -1 }
     }
     const { run } = replication
     const { policy } = this.#options.config().streams.sync
-    const mayLackTail = health.lostTail || (!run.endedCleanly && policy === 'never')
+    const isOlder = stream.incarnation <= run.startedAtIndex
+    const isUnsynced = policy === 'never' && !run.endedCleanly && isOlder
     // What an older data directory held is gone with it [KIP-903].
     const isNewcomer = log.newestOffset < 0 && stream.incarnation <= run.bornAtIndex
-    const proven = !mayLackTail && !isNewcomer && !(await this.#logs.isAside(wanted))
-    return { continues, proven, damaged: health.damaged }
+    const isWhole = !health.lostTail && !isNewcomer && !(await this.#logs.isAside(wanted))
+    running.onlyUnsynced = isWhole && isUnsynced
+    const proven = isWhole && (!isUnsynced || this.#isLastResort(wanted))
+    return { continues, proven, damaged: health.damaged, knownAtStart: run.startedAtIndex }
+  }
+
+  /**
+   * Without syncs no replica can prove anything after an unclean end. When the leadership comes
+   * back for the third time, everybody else has passed it on for the same reason: `never` promises
+   * nothing that waiting could keep, so this one leads [L1].
+   */
+  #isLastResort({ stream, partition }: WantedPartition): boolean {
+    if (partition.leader !== this.#options.replication?.serverId) return false
+    const key = `${stream.incarnation}/${partition.id}`
+    const elections = this.#elections.get(key) ?? new Set()
+    elections.add(partition.leaderEpoch)
+    this.#elections.set(key, elections)
+    if (elections.size < LAST_RESORT_ELECTIONS) return false
+    this.#options.logger.warn('no replica is proven complete; this one leads with what it has', {
+      stream: stream.name,
+      partition: partition.id,
+      epoch: partition.leaderEpoch,
+    })
+    return true
   }
 
   #makePartition(

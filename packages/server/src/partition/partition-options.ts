@@ -63,6 +63,8 @@ export type LogFacts = {
   readonly continues: boolean
   /** See `LeadershipQuestion.proven`. */
   readonly proven: boolean
+  /** See `LeadershipQuestion.knownAtStart`. */
+  readonly knownAtStart: number
   /** Durable records do not verify [T2]. */
   readonly damaged: boolean
 }

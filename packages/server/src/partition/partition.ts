@@ -194,6 +194,7 @@ export class Partition implements Listener {
       latestEpoch: this.log.leaderEpoch,
       continues: facts.continues,
       proven: facts.proven,
+      knownAtStart: facts.knownAtStart,
     })
     const damaged = facts.damaged && roles.replicas.length > 1
     if (decision === 'lead' && !damaged) return this.#lead(roles)

@@ -110,7 +110,7 @@ export class TestProcess {
     for (const [index, operation] of cluster.operations.entries()) {
       applyOperation(this.state, operation, index + 1)
     }
-    await this.#run.noteBirth(this.state.appliedIndex)
+    await this.#run.noteCaughtUp(this.state.appliedIndex)
     const { replication, rest } = this.buses
     const natsAcks = new NatsAcks({ bus: rest, namespace: 'lift', logger: cluster.logger })
     const partitions = new Partitions({

@@ -31,6 +31,11 @@ export type Replication = {
      * counted for may have been lost with an older directory. Infinity while it is not known.
      */
     readonly bornAtIndex: number
+    /**
+     * How far the metadata was when this run began: what came later has not been touched by an
+     * earlier run. Infinity while it is not known.
+     */
+    readonly startedAtIndex: number
   }
 }
 

@@ -34,6 +34,7 @@ export class ServerRun {
   readonly #run: number
   readonly endedCleanly: boolean
   #born: number
+  #started = Number.POSITIVE_INFINITY
   #openings = 0
 
   private constructor(options: ServerRunOptions, before: Stored | undefined) {
@@ -60,7 +61,7 @@ export class ServerRun {
     return run
   }
 
-  /** Whether `noteBirth` is still to be called. */
+  /** Whether `noteCaughtUp` has never been called in this directory. */
   get isNewborn(): boolean {
     return this.#born < 0
   }
@@ -70,11 +71,17 @@ export class ServerRun {
     return this.isNewborn ? Number.POSITIVE_INFINITY : this.#born
   }
 
+  /** See `Replication.run.startedAtIndex`. */
+  get startedAtIndex(): number {
+    return this.#started
+  }
+
   /**
-   * Notes, once in the life of a data directory, how far the metadata was when it had been caught
-   * up with for the first time: what is older was never held here. Without effect afterwards.
+   * Notes how far the metadata was when this run had caught up with it; the first time in the life
+   * of a data directory for good: what is older was never held here.
    */
-  async noteBirth(index: number): Promise<void> {
+  async noteCaughtUp(index: number): Promise<void> {
+    this.#started = index
     if (!this.isNewborn) return
     this.#born = index
     await this.#store(false)
