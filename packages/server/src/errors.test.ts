@@ -23,7 +23,7 @@ test('docs/errors.md says what the code answers', () => {
  */
 const NOT_FOR_CLIENTS = [
   /operations\/(isr|consumer-groups|table)\.ts$/,
-  /apply-entry\.ts$/,
+  /(apply-entry|failover|request-codec)\.ts$/,
   /operations\/create-stream\.ts: (no partitions provided|partition listed twice)/,
   /operations\/create-stream\.ts: Invalid (partition|replicas of partition) /,
   /names\.ts: (No|Invalid) \$\{what\}/,
