@@ -9,6 +9,8 @@ import type { SimulatedServer } from './simulated-server.suite.ts'
 const FAULTY_MS = 12_000
 /** Long enough for the longest pause after failures, and some elections on top. */
 const RECOVERY_MAX_MS = 40_000
+/** Without pre-votes a server that cannot win may spoil rounds of one that can, by bad luck. */
+const RECOVERY_WITHOUT_PRE_VOTE_MAX_MS = 200_000
 
 export interface RunResult {
   readonly events: number
@@ -67,9 +69,12 @@ class RandomRun {
   readonly #random: Seeded
   readonly #restless: number
   readonly #changing: boolean
+  readonly #recoveryMaxMs: number
 
   constructor(network: SimulatedNetwork, random: Seeded) {
     this.#network = network
+    const { preVote = true } = network.parameters
+    this.#recoveryMaxMs = preVote ? RECOVERY_MAX_MS : RECOVERY_WITHOUT_PRE_VOTE_MAX_MS
     this.#random = random
     this.#restless = random.pick([30, 80, 250])
     this.#changing = random.chance(0.6)
@@ -181,7 +186,7 @@ class RandomRun {
       server.pausedUntil = 0
       if (!server.isUp) server.start()
     }
-    const limit = events.now + RECOVERY_MAX_MS
+    const limit = events.now + this.#recoveryMaxMs
     const before = network.committed
     const ask = (): void => {
       if (network.leader !== undefined) network.propose(network.leader, 1)
