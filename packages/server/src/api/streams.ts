@@ -38,8 +38,11 @@ export async function deleteStream(context: ApiContext, bytes: Uint8Array): Prom
   const { name } = decodeRequest(api.DeleteStreamRequestSchema, bytes)
   const check = checkDeleteStream(name)
   if (check.kind === 'rejected') throw rejection(check)
+  const partitions = context.metadata.state.streams.get(name)?.partitions ?? []
   const outcome = await context.controller.submit({ kind: 'delete-stream', stream: name })
   if (outcome.kind === 'rejected') throw rejection(outcome)
+  // Nothing is stored and acknowledged here any more that would go with the stream.
+  await Promise.all(partitions.map(({ id }) => context.settled(name, id, SETTLE_MS)))
   return EMPTY_RESPONSE
 }
 
