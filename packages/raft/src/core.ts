@@ -53,7 +53,7 @@ export interface Core {
   draft: Draft
 }
 
-export type RoleState = FollowerState | CandidateState | LeaderState
+type RoleState = FollowerState | CandidateState | LeaderState
 
 export interface FollowerState {
   readonly kind: 'follower'
@@ -87,13 +87,13 @@ export interface LeaderState {
   transfer: Transfer | undefined
 }
 
-export interface PendingRead {
+interface PendingRead {
   readonly ticket: TicketId
   readonly round: number
   readonly index: Index
 }
 
-export interface Transfer {
+interface Transfer {
   readonly ticket: TicketId
   readonly to: ServerId
   readonly deadline: Moment
@@ -101,7 +101,7 @@ export interface Transfer {
   requestId: RequestId | undefined
 }
 
-export interface Snapshotting {
+interface Snapshotting {
   dueAt: Moment
   /** One was asked for and has not been reported yet. */
   underWay: boolean
@@ -110,7 +110,7 @@ export interface Snapshotting {
   pausedUntil: Moment
 }
 
-export interface Installing {
+interface Installing {
   readonly from: ServerId
   readonly id: RequestId
   readonly snapshot: SnapshotPosition

@@ -72,6 +72,12 @@ test('AppendEntries: while the disk writes, a second request waits for its own e
   assert.deepEqual(ids(2), [2])
 })
 
+test('AppendEntries: what lies beyond the entries of the request is not committed by it', () => {
+  const core = new OneCore(stored([1, 1, 1], 2))
+  core.ask('b', append(2, [2, 1], [command(3, 1)], 4))
+  assert.equal(core.raft.status().commitIndex, 3)
+})
+
 test('AppendEntries: a configuration that is cut off gives way to the one before', () => {
   const core = new OneCore()
   const entry = {

@@ -83,7 +83,7 @@ export function sendHeartbeats(core: Core, leader: LeaderState): void {
 }
 
 /** Earlier than its time when a read waits for this peer's word. */
-export function heartbeatDueAt(core: Core, leader: LeaderState, progress: Progress): Moment {
+function heartbeatDueAt(core: Core, leader: LeaderState, progress: Progress): Moment {
   if (progress.heartbeats.size >= core.parameters.heartbeatsInFlightMax) return Infinity
   if (progress.heartbeats.size > 0 || progress.heartbeatFailures > 0) return progress.heartbeatDueAt
   const readWaits = leader.reads.some(({ round }) => round > progress.ackedRound)

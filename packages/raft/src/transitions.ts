@@ -5,7 +5,7 @@ import { assert } from './invariant.ts'
 import type { ServerId, Term } from './units.ts'
 
 /** Adopts a later term; the vote of the former one counts no more. */
-export function adoptTerm(core: Core, term: Term): void {
+function adoptTerm(core: Core, term: Term): void {
   assert(term >= core.hardState.term, `term ${term} would go back`)
   if (term === core.hardState.term) return
   core.hardState = { term, votedFor: undefined }
