@@ -25,6 +25,15 @@ interface Claim {
   readonly most: number
 }
 
+const NO_CHANGE: Persist = {
+  sequence: 0,
+  hardState: undefined,
+  resetTo: undefined,
+  truncateFrom: undefined,
+  append: [],
+  compactThrough: undefined,
+}
+
 const CONFIGURATION = { servers: [{ id: 'a', address: 'a', suffrage: 'voter' as const }] }
 
 const EMPTY: Content = {
@@ -102,12 +111,8 @@ class Script {
   /** Changes that are asked for in one turn. */
   async persist(...changes: readonly Partial<Persist>[]): Promise<void> {
     const persists = changes.map((change): Persist => ({
+      ...NO_CHANGE,
       sequence: ++this.#sequence,
-      hardState: undefined,
-      resetTo: undefined,
-      truncateFrom: undefined,
-      append: [],
-      compactThrough: undefined,
       ...change,
     }))
     for (const persist of persists) this.#foresee(persist)
@@ -118,6 +123,21 @@ class Script {
     const state = Buffer.from(text)
     this.#push({ snapshot: snapshotText(position, state) })
     await this.#watch(this.#store?.saveSnapshot(position, state))
+  }
+
+  /** A snapshot whose term is adopted in the same turn. */
+  async snapshotOfLaterTerm(position: SnapshotPosition, text: string): Promise<void> {
+    const { term } = position
+    const hardState = { term, votedFor: undefined }
+    const state = Buffer.from(text)
+    this.#push({ hardState })
+    this.#push({ snapshot: snapshotText(position, state) })
+    const store = this.#store
+    const staged = await store?.stage(position, state)
+    if (store === undefined || staged === undefined) return
+    const sequence = ++this.#sequence
+    const adopted = store.persist({ ...NO_CHANGE, sequence, hardState })
+    await this.#watch(Promise.all([adopted, store.install(staged)]))
   }
 
   async #watch(work: Promise<unknown> | undefined): Promise<void> {
@@ -183,6 +203,8 @@ async function live(script: Script, disk: Disk): Promise<void> {
     append: [command(41, 4)],
   })
   await script.persist({ truncateFrom: 41, append: [command(41, 4), command(42, 4)] })
+  await script.snapshotOfLaterTerm(positionAt(60, 6), 'sixty')
+  await script.persist({ resetTo: { index: 60, term: 6 }, append: [command(61, 6)] })
   await script.end()
 }
 

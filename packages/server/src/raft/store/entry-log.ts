@@ -129,6 +129,10 @@ export class EntryLog {
   async append(entries: readonly Entry[]): Promise<void> {
     for (const entry of entries) {
       if (entry.index < this.nextIndex) continue
+      const expected = this.nextIndex + this.#batch.count
+      if (entry.index !== expected) {
+        throw new LogError('rejected', `entry ${entry.index} where ${expected} belongs`)
+      }
       const value = encodeEntry(entry)
       if (this.#batch.addRecord({ value }) === undefined) continue
       await this.#write()
