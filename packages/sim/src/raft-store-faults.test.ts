@@ -165,12 +165,14 @@ describe('the Raft store on a failing disk', () => {
   })
 
   it('a full disk never leaves a mixture of a log and what replaces its end', async () => {
-    for (let room = 0; room < 1_500; room += 60) {
+    for (let room = 0; room < 2_400; room += 80) {
       const disk = await prepared()
       const clock = stillClock()
       const { store } = await open(disk, clock)
       disk.capacityBytes = usedBytes(disk) + room
-      const replaced = entriesOf(8, 14).map((entry) => ({ ...entry, term: 2 }))
+      // Larger than what they replace, so that there may be room for the first change alone.
+      const data = new Uint8Array(300)
+      const replaced = entriesOf(8, 14).map((entry) => ({ ...entry, term: 2, data }))
       const persists = Promise.all([
         store.persist(change({ append: entriesOf(11, 14) })),
         store.persist(
