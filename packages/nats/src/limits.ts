@@ -11,6 +11,8 @@ export interface NatsLimits {
   readonly maxConnections: number
   /** Subscriptions of one connection: each costs some 500 bytes that only its owner frees. */
   readonly maxSubscriptions: number
+  /** Subscriptions of all connections: without it a thousand clients could pin 50 GB. */
+  readonly maxTotalSubscriptions: number
   /** Tokens of a subscribed subject; 0 is no limit, a subject is bounded by its control line. */
   readonly maxSubscriptionTokens: number
   /**
@@ -49,6 +51,7 @@ export const DEFAULT_LIMITS: NatsLimits = {
   maxControlLineBytes: 4096,
   maxConnections: 65_536,
   maxSubscriptions: 100_000,
+  maxTotalSubscriptions: 1_000_000,
   maxSubscriptionTokens: 0,
   maxPendingBytes: 64 * 1024 * 1024,
   maxTotalPendingBytes: 256 * 1024 * 1024,

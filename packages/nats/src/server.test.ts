@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { NatsLimits } from './limits.ts'
@@ -245,5 +248,122 @@ test('clients that send anything at all leave the others working', async () => {
   )
   await steady.close()
   assert.equal(server.stats.pendingBytes, 0)
+  await server.close()
+})
+
+test('the ports file names what is bound, and goes with the server', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'nats-ports-'))
+  const server = new NatsServer({ port: -1, monitor: { port: -1 }, portsFileDir: folder })
+  await server.listen()
+  const file = join(folder, `nats-server_${process.pid}.ports`)
+  assert.deepEqual(JSON.parse(await readFile(file, 'utf8')), {
+    nats: [server.url],
+    monitoring: [server.monitorUrl],
+  })
+  await server.close()
+  assert.deepEqual(await readdir(folder), [])
+  await rm(folder, { recursive: true })
+})
+
+test('where monitoring cannot listen, nothing does', async () => {
+  const { server: other } = await start()
+  const server = new NatsServer({ port: -1, monitor: { port: other.port } })
+  await assert.rejects(server.listen(), { code: 'address-in-use' })
+  assert.equal(server.port, 0)
+  await other.close()
+})
+
+test('closing does not wait for a lame duck', async () => {
+  const { server, open } = await start()
+  const client = await open('CONNECT {"verbose":false,"protocol":1}\r\n')
+  await client.untilPong()
+  const retired = server.retire({ graceMs: 60_000, durationMs: 60_000 })
+  assert.match(await client.takeUpTo('\r\n'), /"ldm":true/)
+  await server.close()
+  await retired
+  await client.untilClosed()
+})
+
+test('a lame duck ends when all clients have been sent away', async () => {
+  const { server, events, open } = await start()
+  const clients = await Promise.all([open(), open(), open()])
+  for (const client of clients) await client.untilPong()
+  await server.retire({ graceMs: 1, durationMs: 3 })
+  for (const client of clients) await client.untilClosed()
+  assert.equal(server.stats.connections, 0)
+  assert.equal(events.filter((event) => event.kind === 'lame-duck').length, 1)
+  assert.ok(server.connect().hasInterest('a') === false)
+  await server.close()
+})
+
+test('events tell who came, who was refused and why', async () => {
+  const events: NatsServerEvent[] = []
+  const server = new NatsServer({
+    port: -1,
+    auth: { users: [{ user: 'a', password: 'x', permissions: { publish: { deny: ['no'] } } }] },
+    onEvent: (event) => events.push(event),
+  })
+  await server.listen()
+  const address = { host: '127.0.0.1', port: server.port }
+  const login = (pass: string): string =>
+    `CONNECT {"verbose":false,"user":"a","pass":"${pass}","name":"me","lang":"l","version":"v"}\r\n`
+  const good = await RawClient.open(address, `${login('x')}PUB no 0\r\n\r\n`)
+  await good.untilPong()
+  const bad = await RawClient.open(address, login('y'))
+  await bad.untilClosed()
+  await good.close()
+  await server.close()
+  assert.deepEqual(events.slice(1), [
+    { kind: 'client-connected', id: 1, name: 'me', lang: 'l', version: 'v', user: 'a' },
+    {
+      kind: 'permission-violation',
+      id: 1,
+      user: 'a',
+      text: 'Permissions Violation for Publish to "no"',
+    },
+    { kind: 'unauthorized', id: 2, user: 'a' },
+    { kind: 'client-closed', id: 2, name: 'me', reason: 'Authorization Violation' },
+    { kind: 'client-closed', id: 1, name: 'me', reason: 'client closed' },
+  ])
+})
+
+test('connections in this process need no login', async () => {
+  const server = new NatsServer({ auth: { token: 'secret' } })
+  const connection = server.connect()
+  const got: string[] = []
+  connection.subscribe('a', (message) => got.push(message.subject))
+  connection.publish('a', new Uint8Array())
+  await connection.flush()
+  assert.deepEqual(got, ['a'])
+  await server.close()
+})
+
+test('a flood of logins with bcrypt leaves the others working', async () => {
+  const hash = '$2b$10$DOSmjEE6/1ZiZl0Mi4lwzufI8Wd7XnAm1CoidVNN0YqGCoBLJ4jxS'
+  const server = new NatsServer({
+    port: -1,
+    auth: {
+      users: [
+        { user: 'a', password: hash },
+        { user: 'b', password: 'x' },
+      ],
+      timeoutMs: 500,
+    },
+  })
+  await server.listen()
+  const address = { host: '127.0.0.1', port: server.port }
+  const steady = await RawClient.open(
+    address,
+    'CONNECT {"verbose":false,"user":"b","pass":"x"}\r\n',
+  )
+  const flood = await Promise.all(
+    Array.from({ length: 40 }, () =>
+      RawClient.open(address, 'CONNECT {"verbose":false,"user":"a","pass":"y"}\r\n'),
+    ),
+  )
+  assert.equal(await steady.untilPong(), '')
+  for (const client of flood) assert.match(await client.untilClosed(), /^-ERR 'Auth/)
+  assert.equal(await steady.untilPong(), '')
+  await steady.close()
   await server.close()
 })

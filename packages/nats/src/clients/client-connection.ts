@@ -54,6 +54,7 @@ export class ClientConnection implements Subscriber, CommandSink {
   #lastHeardMs = performance.now()
   #pingsOut = 0
   #pingedAtMs = 0
+  #discardedBytes = 0
 
   constructor(socket: Socket, context: ClientContext) {
     this.id = context.id
@@ -186,11 +187,12 @@ export class ClientConnection implements Subscriber, CommandSink {
     const { subject, queue, sid } = request
     const verdict = identity.permissions?.judgeSubscription(subject, queue)
     if (verdict?.kind === 'refused') return this.#sendViolation(subscribeViolation(request))
-    const { maxSubscriptionTokens } = this.#limits
+    const { maxSubscriptionTokens, maxSubscriptions, maxTotalSubscriptions } = this.#limits
     if (maxSubscriptionTokens > 0 && subject.split('.').length > maxSubscriptionTokens) {
       return this.#sendViolation(tooManyTokens(subject))
     }
-    if (this.#subscriptions.size >= this.#limits.maxSubscriptions) {
+    const all = this.#router.tree.size
+    if (this.#subscriptions.size >= maxSubscriptions || all >= maxTotalSubscriptions) {
       return this.#sendError(ErrorText.maxSubscriptions)
     }
     // A second SUB under the same name changes nothing: clients repeat theirs after a reconnect.
@@ -275,7 +277,7 @@ export class ClientConnection implements Subscriber, CommandSink {
   }
 
   #receive(chunk: Buffer): void {
-    if (this.#ended) return
+    if (this.#ended) return this.#discard(chunk.length)
     this.#lastHeardMs = performance.now()
     this.#pingsOut = 0
     this.#parser.parse(chunk)
@@ -285,6 +287,15 @@ export class ClientConnection implements Subscriber, CommandSink {
     const congested = this.#router.takeCongested()
     if (congested !== undefined) this.#hold.holdFor(congested)
     else if (this.congested) this.#hold.holdFor(new Set([this]))
+  }
+
+  /**
+   * What still comes from a client that was sent away is read, because closing with bytes unread
+   * would reset the connection and with it the reason just sent; but not without end.
+   */
+  #discard(bytes: number): void {
+    this.#discardedBytes += bytes
+    if (this.#discardedBytes > DISCARDED_MAX_BYTES) this.socket.destroy()
   }
 
   #cutAboveBound(): void {
@@ -417,3 +428,4 @@ export interface ClientTraffic {
 }
 
 const LINGER_MS = 1000
+const DISCARDED_MAX_BYTES = 1024 * 1024

@@ -130,3 +130,19 @@ test('any bytes, split anywhere, give the same commands and never a throw', () =
     { numRuns: Number(process.env['NATS_PROPERTY_RUNS'] ?? 5000) },
   )
 })
+
+test('a paused parser keeps what comes, and goes on with it in order', () => {
+  const sink = new RecordingSink()
+  const parser = new CommandParser(sink, { maxPayloadBytes: 100, maxControlLineBytes: 100 })
+  sink.onEvent = (event) => event.startsWith('connect') && parser.pause()
+  parser.parse(Buffer.from('CONNECT {}\r\nPUB a 5\r\nhe'))
+  parser.parse(Buffer.from('llo\r\nPI'))
+  parser.parse(Buffer.from('NG\r\nCONNECT {}\r\nPONG\r\n'))
+  assert.deepEqual(sink.events, ['connect {}'])
+  parser.resume()
+  assert.deepEqual(sink.events.slice(1), ['pub a  -1 hello', 'ping', 'connect {}'])
+  parser.resume()
+  assert.deepEqual(sink.events.slice(4), ['pong'])
+  parser.parse(Buffer.from('PING\r\n'))
+  assert.deepEqual(sink.events.slice(5), ['ping'])
+})

@@ -33,7 +33,7 @@ export class SubjectTree<T> {
   add(subject: string, queue: string, value: T): void {
     let node = this.#root
     for (const token of subject.split('.')) node = node.childFor(token)
-    const group = queue === '' ? node.plain : node.groupFor(queue)
+    const group = node.groupFor(queue)
     if (group.has(value)) return
     group.add(value)
     this.#size++
@@ -51,9 +51,9 @@ export class SubjectTree<T> {
       path.push(next)
     }
     const node = path[path.length - 1] ?? this.#root
-    const group = queue === '' ? node.plain : node.queues.get(queue)
+    const group = node.group(queue)
     if (group === undefined || !group.delete(value)) return false
-    if (queue !== '' && group.size === 0) node.queues.delete(queue)
+    if (group.size === 0) node.dropGroup(queue)
     for (let i = path.length - 1; i > 0 && path[i]?.isEmpty() === true; i--) {
       path[i - 1]?.drop(tokens[i - 1] ?? '')
     }
@@ -89,9 +89,9 @@ export class SubjectTree<T> {
   *values(): Generator<T> {
     const open: Node<T>[] = [this.#root]
     for (let node = open.pop(); node !== undefined; node = open.pop()) {
-      yield* node.plain
-      for (const group of node.queues.values()) yield* group
-      for (const child of node.children.values()) open.push(child)
+      if (node.plain !== undefined) yield* node.plain
+      for (const group of node.queues?.values() ?? []) yield* group
+      for (const child of node.children?.values() ?? []) open.push(child)
       if (node.star !== undefined) open.push(node.star)
       if (node.rest !== undefined) open.push(node.rest)
     }
@@ -108,8 +108,8 @@ export class SubjectTree<T> {
     const plain: T[] = []
     const groups = new Map<string, T[]>()
     collect(this.#root, tokens, (node) => {
-      for (const value of node.plain) plain.push(value)
-      for (const [name, members] of node.queues) {
+      for (const value of node.plain ?? []) plain.push(value)
+      for (const [name, members] of node.queues ?? []) {
         const group = groups.get(name)
         if (group === undefined) groups.set(name, [...members])
         else group.push(...members)
@@ -129,47 +129,63 @@ export interface SubjectMatch<T> {
 const CACHE_MAX_ENTRIES = 4096
 const CACHED_SUBJECT_MAX_LENGTH = 256
 
+/** Most nodes are leaves with one subscription: collections are made when they are needed. */
 class Node<T> {
-  readonly plain = new Set<T>()
-  readonly queues = new Map<string, Set<T>>()
-  readonly children = new Map<string, Node<T>>()
+  plain: Set<T> | undefined
+  queues: Map<string, Set<T>> | undefined
+  children: Map<string, Node<T>> | undefined
   star: Node<T> | undefined
   rest: Node<T> | undefined
 
   child(token: string): Node<T> | undefined {
     if (token === '*') return this.star
-    return token === '>' ? this.rest : this.children.get(token)
+    return token === '>' ? this.rest : this.children?.get(token)
   }
 
   childFor(token: string): Node<T> {
     if (token === '*') return (this.star ??= new Node())
     if (token === '>') return (this.rest ??= new Node())
-    const known = this.children.get(token)
+    const children = (this.children ??= new Map<string, Node<T>>())
+    const known = children.get(token)
     if (known !== undefined) return known
     const added = new Node<T>()
-    this.children.set(token, added)
+    children.set(token, added)
     return added
   }
 
+  /** `queue` '' is those without a group. */
+  group(queue: string): Set<T> | undefined {
+    return queue === '' ? this.plain : this.queues?.get(queue)
+  }
+
   groupFor(queue: string): Set<T> {
-    const known = this.queues.get(queue)
+    if (queue === '') return (this.plain ??= new Set())
+    const queues = (this.queues ??= new Map<string, Set<T>>())
+    const known = queues.get(queue)
     if (known !== undefined) return known
     const added = new Set<T>()
-    this.queues.set(queue, added)
+    queues.set(queue, added)
     return added
+  }
+
+  dropGroup(queue: string): void {
+    if (queue === '') this.plain = undefined
+    else if (this.queues?.delete(queue) === true && this.queues.size === 0) this.queues = undefined
   }
 
   drop(token: string): void {
     if (token === '*') this.star = undefined
     else if (token === '>') this.rest = undefined
-    else this.children.delete(token)
+    else if (this.children?.delete(token) === true && this.children.size === 0) {
+      this.children = undefined
+    }
   }
 
   isEmpty(): boolean {
     return (
-      this.plain.size === 0 &&
-      this.queues.size === 0 &&
-      this.children.size === 0 &&
+      this.plain === undefined &&
+      this.queues === undefined &&
+      this.children === undefined &&
       this.star === undefined &&
       this.rest === undefined
     )
@@ -192,7 +208,7 @@ function collect<T>(
     for (const node of level) {
       if (node.rest !== undefined) visit(node.rest)
       if (node.star !== undefined) next.push(node.star)
-      const literal = node.children.get(token)
+      const literal = node.children?.get(token)
       if (literal !== undefined) next.push(literal)
     }
     if (next.length === 0) return
