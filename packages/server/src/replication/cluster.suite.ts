@@ -125,6 +125,7 @@ export class TestProcess {
       masterKey: undefined,
       natsMaxPayloadBytes: () => rest.maxPayloadBytes,
       onFenced: (stream, partition, reason) => {
+        if (!this.alive) return
         cluster.fences.push(`${this.id}: ${reason}`)
         this.reconciler.fenced(stream, partition, reason)
       },

@@ -241,6 +241,7 @@ class World {
   }
 
   #stall(id: string): void {
+    this.#stalls.get(id)?.()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.cluster.diskOf(id).holdsSync = (path) => (path.endsWith('.log') ? promise : undefined)
     this.#stalls.set(id, () => {
