@@ -57,6 +57,11 @@ export interface ServerCall {
    */
   readonly signal: AbortSignal
   readonly peer: Peer
+  /**
+   * Ends the call at once because its client does not read: what waits for it is freed, and it sees
+   * RESOURCE_EXHAUSTED. Absent where nothing can wait, as in simulation.
+   */
+  readonly cut?: () => void
   /** May responses be gzipped, when the client can read that? Settable before the headers go. */
   compressResponses: boolean
 }

@@ -14,6 +14,8 @@ import { statusTrailers } from './trailers.ts'
 
 const INTERNAL_ERROR = 2
 const CANCEL = 8
+/** Clients of gRPC read it as RESOURCE_EXHAUSTED. */
+const ENHANCE_YOUR_CALM = 11
 
 export interface RunningCallOptions {
   readonly stream: ServerHttp2Stream
@@ -168,6 +170,14 @@ export class RunningCall implements ServerCall, ResponseStream {
     if (this.#status !== undefined) return
     this.#over(error.code, error)
     this.#sendStatus(error, undefined)
+  }
+
+  cut(): void {
+    if (this.#status !== undefined) return
+    const error = new GrpcError(GrpcStatus.RESOURCE_EXHAUSTED, 'the client does not read')
+    this.#over(error.code, error)
+    // A status would wait behind the very bytes that are not read.
+    this.#stream.close(ENHANCE_YOUR_CALM)
   }
 
   /** Frees what a call that is over still holds because its peer does not read. */

@@ -10,15 +10,17 @@ import {
 import { LiftbridgeError } from '../errors.ts'
 import type { ValueCipher } from '../partition/encryption.ts'
 import { giveSlab, SLAB_BYTES, takeSlab } from './slabs.ts'
+import { unreadMessages, type Reader } from './unread-messages.ts'
 
 /** A subscription at the tail gets a message at a time: it does not need a whole slab for it. */
 const SMALL_BYTES = 4 * 1_024
 const NO_BYTES = Buffer.alloc(0)
 
-export class MessageFrames {
+export class MessageFrames implements Reader {
   readonly #writer: MessageWriter
   readonly #out: ResponseStream
   readonly #cipher: ValueCipher | undefined
+  readonly #onCut: () => void
   #slab: Buffer = NO_BYTES
   #used = 0
   /** Bytes of the last write: the next one is about as large. */
@@ -28,10 +30,22 @@ export class MessageFrames {
     readonly writer: MessageWriter
     readonly out: ResponseStream
     readonly cipher: ValueCipher | undefined
+    /** Ends the call: too much of what was sent is unread. */
+    readonly onCut: () => void
   }) {
     this.#writer = options.writer
     this.#out = options.out
     this.#cipher = options.cipher
+    this.#onCut = options.onCut
+  }
+
+  /** The subscription is over. */
+  close(): void {
+    unreadMessages.forget(this)
+  }
+
+  cut(): void {
+    this.#onCut()
   }
 
   /** Adds a record; the result, when there is one, must be awaited before the next call. */
@@ -58,7 +72,13 @@ export class MessageFrames {
     this.#lastBytes = this.#used
     this.#slab = NO_BYTES
     this.#used = 0
-    const written = this.#out.write(frames, () => giveSlab(slab))
+    // The reader holds a large record in a buffer of its own until the next one is asked for.
+    const length = slab.length > SLAB_BYTES ? 2 * slab.length : slab.length
+    unreadMessages.add(this, length)
+    const written = this.#out.write(frames, () => {
+      unreadMessages.sent(this, length)
+      giveSlab(slab)
+    })
     return written ? undefined : this.#out.drained()
   }
 

@@ -24,6 +24,7 @@ import type { ReadTerm } from '../partition/read-term.ts'
 import type { ApiContext } from './context.ts'
 import { MessageFrames } from './message-frames.ts'
 import { resolveRange, type Range } from './positions.ts'
+import { readSlots } from './read-slots.ts'
 import { resume, runningPartition } from './targets.ts'
 
 /** A change of leaders takes a few milliseconds here; a client may as well look again. */
@@ -44,6 +45,7 @@ export async function subscribe(
   const groupReader = enterGroup(partition, request, () => ended.abort())
   partition.subscribers++
   let reader: LogReader | ReverseReader | undefined
+  let frames: MessageFrames | undefined
   try {
     const readonly = isReadonly(context, request)
     const range = await resolveRange(partition.log, request, readonly)
@@ -52,10 +54,11 @@ export async function subscribe(
       : partition.log.reader({ from: range.start, until: 'committed' })
     out.sendHeaders()
     out.write(HANDSHAKE)
-    const frames = new MessageFrames({
+    frames = new MessageFrames({
       writer: new MessageWriter(partition.stream, partition.id),
       out,
       cipher: partition.cipher,
+      onCut: () => call.call.cut?.(),
     })
     const subscription = { frames, range, signal }
     if (reader instanceof LogReader) await readUp(reader, subscription)
@@ -67,6 +70,7 @@ export async function subscribe(
     throw asClientError(context, partition, error)
   } finally {
     reader?.close()
+    frames?.close()
     partition.subscribers--
     if (groupReader) partition.groupReaders.leave(groupReader)
   }
@@ -83,7 +87,9 @@ async function readUp(reader: LogReader, subscription: Subscription): Promise<vo
   const { frames, range, signal } = subscription
   const stop = range.stop ?? Number.MAX_SAFE_INTEGER
   for (;;) {
-    const present = await reader.poll({ signal })
+    // It holds what it read last: it must not wait for a place with that.
+    if (signal.aborted) return
+    const present = reader.tryNext() ?? (await inSlot(() => reader.poll({ signal })))
     // Retention or compaction may have left nothing up to the stop: no message would ever end it.
     if (present === undefined && reader.nextOffset > stop) {
       throw new LiftbridgeError('subscribe.stop-reached')
@@ -105,13 +111,23 @@ async function readUp(reader: LogReader, subscription: Subscription): Promise<vo
   }
 }
 
+async function inSlot<T>(read: () => Promise<T>): Promise<T> {
+  const wait = readSlots.enter()
+  if (wait) await wait
+  try {
+    return await read()
+  } finally {
+    readSlots.leave()
+  }
+}
+
 /** The same downwards; a block's records come from the last to the first. */
 async function readDown(reader: ReverseReader, subscription: Subscription): Promise<void> {
   const { frames, range, signal } = subscription
   const stop = range.stop ?? 0
   for (;;) {
     if (signal.aborted) return
-    const block = await reader.next()
+    const block = await inSlot(() => reader.next())
     if (block.kind === 'end') return onEnd(block)
     const record = storedRecord(block)
     for (const at of recordStarts(block).toReversed()) {
