@@ -106,6 +106,19 @@ test('what was answered is there after a restart, in the same state', async (t) 
   await first.metadata.close()
 })
 
+test('the first listener hears of deletions that were applied before it came', async (t) => {
+  const { metadata } = await openMetadata(await temporary(t))
+  for (const operation of [create('foo'), remove('foo'), create('foo')]) {
+    await metadata.propose(operation)
+  }
+  const heard: string[] = []
+  metadata.onApplied(({ index, deleted }) => heard.push(`${index} ${deleted?.[0]?.name ?? ''}`))
+  metadata.onApplied(({ index }) => heard.push(`second ${index}`))
+  await metadata.propose(create('bar'))
+  assert.deepEqual(heard, ['2 foo', '4 ', 'second 4'])
+  await metadata.close()
+})
+
 test('of two proposals of one name at a time, one wins and the other hears of it', async (t) => {
   const { metadata } = await openMetadata(await temporary(t))
   const outcomes = await Promise.all(

@@ -49,6 +49,8 @@ export class Metadata {
   #waiters: Waiter[] = []
   #deletedInReplay: StreamIdentity[] = []
   #replaying = true
+  /** Deletions that were applied before anybody listened; their data may still be there. */
+  #unheard: Extract<Outcome, { kind: 'applied' }>[] = []
 
   constructor(options: MetadataOptions) {
     this.#consensus = options.consensus
@@ -94,9 +96,15 @@ export class Metadata {
     return deleted
   }
 
-  /** Listeners are called in the order of registration. */
+  /**
+   * Listeners are called in the order of registration. The first one hears of deletions that were
+   * applied since `start` before it came, since nothing else tells that their data is to go.
+   */
   onApplied(listener: AppliedListener): void {
     this.#listeners.push(listener)
+    const unheard = this.#unheard
+    this.#unheard = []
+    for (const outcome of unheard) listener(outcome)
   }
 
   /**
@@ -165,6 +173,8 @@ export class Metadata {
       this.#onInert?.(index, outcome.rejection)
     } else if (this.#replaying) {
       this.#deletedInReplay.push(...(outcome.deleted ?? []))
+    } else if (this.#listeners.length === 0) {
+      if ((outcome.deleted?.length ?? 0) > 0) this.#unheard.push(outcome)
     } else {
       for (const listener of this.#listeners) listener(outcome)
     }
