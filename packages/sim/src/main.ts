@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { catchMutants, staleMutants } from './mutants/catch-mutants.ts'
 import { figuresText } from './run/figures-text.ts'
 import { runBatch } from './run/batch.ts'
 import { runPlan } from './run/run-plan.ts'
@@ -21,6 +22,7 @@ const USAGE = `usage: npm run sim -- [options]
   --servers K       only clusters of this size
   --replicas R      only streams with so many replicas
   --save            keep failing plans, shrunk, in packages/sim/regressions
+  --mutants         plant every known bug and see that it is caught; --only NAME for some
   --no-marks        do not demand that every rare situation was met`
 
 const REGRESSIONS = join(import.meta.dirname, '../regressions')
@@ -36,6 +38,8 @@ const { values } = parseArgs({
     servers: { type: 'string' },
     replicas: { type: 'string' },
     save: { type: 'boolean' },
+    mutants: { type: 'boolean' },
+    only: { type: 'string' },
     'no-marks': { type: 'boolean' },
     help: { type: 'boolean' },
   },
@@ -74,11 +78,28 @@ async function batch(): Promise<boolean> {
   return figures.failures.length === 0
 }
 
+async function mutants(): Promise<boolean> {
+  const stale = staleMutants()
+  for (const text of stale) console.log(`STALE ${text}`)
+  if (stale.length > 0) return false
+  const caught = await catchMutants({
+    workers: Number(values.workers ?? 2),
+    seedsMax: 400,
+    secondsMax: Number(values.minutes ?? 2) * 60,
+    only: values.only ?? '',
+    say: (line) => console.log(line),
+  })
+  const missed = caught.filter(({ by }) => by === undefined)
+  console.log(`${caught.length - missed.length} of ${caught.length} planted bugs caught`)
+  return missed.length === 0
+}
+
 if (values.help) {
   console.log(USAGE)
 } else {
-  const passed =
-    values.plan !== undefined
+  const passed = values.mutants
+    ? await mutants()
+    : values.plan !== undefined
       ? await replay(parsePlan(readFileSync(values.plan, 'utf8')))
       : values.seed !== undefined
         ? await replay(drawPlan(Number(values.seed), draw))

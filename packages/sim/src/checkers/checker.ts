@@ -41,9 +41,13 @@ export interface Checker {
 
 export type CheckerMaker = (cluster: Cluster) => Checker
 
-/** The records of the leader's log: what the cluster says its partition holds. */
-export function leaderLog(partition: FinalPartition): ReplicaLog | undefined {
-  return partition.logs.get(partition.leader)
+/**
+ * The records of the leader's log: what the cluster says its partition holds. A paused partition's
+ * leader may have nothing; what another replica has counts then.
+ */
+export function leaderLog({ leader, logs }: FinalPartition): ReplicaLog | undefined {
+  const [longest] = [...logs.values()].toSorted((a, b) => b.records.length - a.records.length)
+  return logs.get(leader) ?? longest
 }
 
 /** Whether the faults of this run leave the promise of an ack policy standing. */

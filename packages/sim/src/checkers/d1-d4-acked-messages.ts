@@ -4,6 +4,7 @@
  */
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Attempt } from '../workload/history.ts'
+import { isRetained } from '../workload/plan.ts'
 import {
   leaderLog,
   promiseStands,
@@ -34,7 +35,7 @@ function checkKept(cluster: Cluster, attempt: Attempt, final: FinalPartition | u
   const log = leaderLog(final)
   if (log === undefined) throw new Violation('D1', `${what}: leader ${final.leader} has no log`)
   const first = log.records[0]?.offset ?? 0
-  if (offset < first && isRetained(cluster, attempt.stream)) return
+  if (offset < first && isRetained(cluster.plan, attempt.stream)) return
   const stored = log.records.find((record) => record.offset === offset)
   if (stored?.value === value) return
   const found = stored === undefined ? 'nothing' : stored.value.replace(/\.+$/, '')
@@ -42,12 +43,5 @@ function checkKept(cluster: Cluster, attempt: Attempt, final: FinalPartition | u
   throw new Violation(
     'D1',
     `${what}, but there is ${found} (log of ${final.leader}: ${first}..${end})`,
-  )
-}
-
-function isRetained(cluster: Cluster, stream: string): boolean {
-  return cluster.plan.steps.some(
-    ({ action }) =>
-      action.kind === 'create' && action.stream === stream && action.retentionMessages > 0,
   )
 }

@@ -4,17 +4,19 @@
  */
 import type { Cluster } from '../cluster/cluster.ts'
 import type { StoredRecord } from '../cluster/replica-log.ts'
+import { isRetained } from '../workload/plan.ts'
 import { Violation, type Checker } from './checker.ts'
 
 export function storedOrder(cluster: Cluster): Checker {
   return {
     atEnd({ partitions }) {
       for (const { stream, partition, logs } of partitions) {
+        const retained = isRetained(cluster.plan, stream)
         for (const [server, { records }] of logs) {
           const where = `${stream}/${partition} on ${server}`
           let before: StoredRecord | undefined
           for (const record of records) {
-            if (before) checkNeighbours(before, record, where)
+            if (before) checkNeighbours(before, record, { where, retained })
             checkSent(cluster, record, { stream, partition, where })
             before = record
           }
@@ -24,8 +26,14 @@ export function storedOrder(cluster: Cluster): Checker {
   }
 }
 
-function checkNeighbours(before: StoredRecord, record: StoredRecord, where: string): void {
-  if (record.offset !== before.offset + 1) {
+function checkNeighbours(
+  before: StoredRecord,
+  record: StoredRecord,
+  { where, retained }: { readonly where: string; readonly retained: boolean },
+): void {
+  // A replica that was away goes on where its leader's log begins now.
+  const fits = retained ? record.offset > before.offset : record.offset === before.offset + 1
+  if (!fits) {
     throw new Violation('O1', `offset ${record.offset} follows ${before.offset} in ${where}`)
   }
   if (record.timestampNs < before.timestampNs) {

@@ -1,6 +1,7 @@
 /** O4: subscribers get every offset, in order, from where they asked on. O5: and nothing else. */
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Subscription } from '../workload/history.ts'
+import { isRetained } from '../workload/plan.ts'
 import { promiseStands, Violation, type Checker } from './checker.ts'
 
 export function subscriptions(cluster: Cluster): Checker {
@@ -17,10 +18,7 @@ function check(cluster: Cluster, subscription: Subscription): void {
   if (received.length > 0 && !confirmed) {
     throw new Violation('O5', `${who} got a message before the empty one`)
   }
-  const retained = cluster.plan.steps.some(
-    ({ action }) =>
-      action.kind === 'create' && action.stream === stream && action.retentionMessages > 0,
-  )
+  const retained = isRetained(cluster.plan, stream)
   if (!retained && !reverse) checkStart(cluster, subscription, who)
   for (let index = 1; index < received.length; index++) {
     const [before, now] = [received[index - 1]?.offset ?? 0, received[index]?.offset ?? 0]

@@ -10,12 +10,19 @@ import { beginAttempt, publishUnary, subscribe } from '../workload/client.ts'
 import type { Step } from '../workload/plan.ts'
 
 export const RECOVERY_MS = 30_000
+/** The longest time that a step of a client takes without faults. */
+const CLIENTS_MS = 200_000
 /** Ids of the steps of this phase begin here. */
 const FIRST_ID = 1_000_000
 
 type GoOn = (untilMs: number, until?: () => boolean) => Promise<void>
 
-export async function comeToRest(cluster: Cluster, goOn: GoOn): Promise<FinalState> {
+export async function comeToRest(
+  cluster: Cluster,
+  goOn: GoOn,
+  /** True when no client waits for an answer any more. */
+  clientsAreDone: () => boolean,
+): Promise<FinalState> {
   const { scheduler } = cluster
   const startMs = scheduler.nowUs / 1_000
   const deadlineMs = startMs + RECOVERY_MS
@@ -27,6 +34,8 @@ export async function comeToRest(cluster: Cluster, goOn: GoOn): Promise<FinalSta
   }
   if (!waiting.done) throw new Violation('L1', `after ${RECOVERY_MS} ms: ${waiting.missing()}`)
   cluster.say(`--- recovered within ${Math.round(scheduler.nowUs / 1_000 - startMs)} ms`)
+  await goOn(scheduler.nowUs / 1_000 + CLIENTS_MS, clientsAreDone)
+  if (!clientsAreDone()) throw new Violation('L1', 'clients still wait, long after their deadlines')
   const finals = partitionsOf(cluster).map((one) => readPartition(cluster, one))
   const endMs = scheduler.nowUs / 1_000 + 10_000
   let partitions: readonly FinalPartition[] | undefined
@@ -45,20 +54,26 @@ type Partition = {
   readonly isr: readonly string[]
   readonly replicas: readonly string[]
   readonly readonly: boolean
+  readonly paused: boolean
 }
 
-/** What the first server that serves knows; at rest all know the same. */
+/** What the server that has applied most knows. */
 function partitionsOf(cluster: Cluster): Partition[] {
-  const streams = cluster.machines.find(({ serving }) => serving)?.core?.context?.metadata.state
-    .streams
+  const states = cluster.machines.flatMap((machine) => {
+    const context = machine.serving ? machine.core?.context : undefined
+    return context ? [context.metadata.state] : []
+  })
+  const [newest] = states.toSorted((a, b) => b.appliedIndex - a.appliedIndex)
+  const streams = newest?.streams
   return [...(streams?.values() ?? [])].flatMap(({ name, partitions }) =>
-    partitions.map(({ id, leader, isr, replicas, readonly }) => ({
+    partitions.map(({ id, leader, isr, replicas, readonly, paused }) => ({
       stream: name,
       partition: id,
       leader,
       isr,
       replicas,
       readonly,
+      paused,
     })),
   )
 }
@@ -82,8 +97,16 @@ class Recovery {
   missing(): string {
     const down = this.#cluster.machines.filter(({ serving }) => !serving).map(({ name }) => name)
     if (down.length > 0) return `${down.join(', ')} do not serve`
-    for (const { stream, partition, readonly, isr, replicas } of partitionsOf(this.#cluster)) {
+    const applied = this.#cluster.machines.map(
+      ({ core }) => core?.context?.metadata.state.appliedIndex,
+    )
+    if (new Set(applied).size > 1) return `metadata has been applied up to ${applied.join(', ')}`
+    for (const one of partitionsOf(this.#cluster)) {
+      const { stream, partition, readonly, paused, isr, replicas } = one
       const name = `${stream}/${partition}`
+      // Nobody publishes to a readonly one, so nothing resumes it.
+      if (readonly && paused) continue
+      if (paused) return `${name} is paused`
       if (!readonly && !this.#published.has(name)) {
         return `${name} has taken no publish (${this.#lastError})`
       }
@@ -93,8 +116,10 @@ class Recovery {
   }
 
   look(): void {
-    for (const { stream, partition, readonly } of partitionsOf(this.#cluster)) {
+    for (const { stream, partition, readonly, paused } of partitionsOf(this.#cluster)) {
       const name = `${stream}/${partition}`
+      // A late pause: the next publish resumes it.
+      if (paused) this.#published.delete(name)
       if (readonly || this.#published.has(name) || this.#asking.has(name)) continue
       this.#asking.add(name)
       void this.#publish(stream, partition).then((taken) => {

@@ -67,8 +67,7 @@ async function phases(cluster: Cluster): Promise<void> {
   await goOn(plan.lengthMs)
   cluster.say('--- no more faults')
   nemesis.healAll()
-  const final = await comeToRest(cluster, goOn)
-  await goOn(scheduler.nowUs / 1_000 + 15_000, () => open === 0)
+  const final = await comeToRest(cluster, goOn, () => open === 0)
   for (const checker of checkers) checker.atEnd?.(final)
 }
 

@@ -148,6 +148,14 @@ export function hasFault(plan: Plan, ...kinds: FaultAction['kind'][]): boolean {
   return plan.steps.some(({ action }) => kinds.some((kind) => kind === action.kind))
 }
 
+/** Whether old messages of this stream may be removed. */
+export function isRetained(plan: Plan, stream: string): boolean {
+  return plan.steps.some(
+    ({ action }) =>
+      action.kind === 'create' && action.stream === stream && action.retentionMessages > 0,
+  )
+}
+
 /** One step on one line, as a person reads it. */
 export function stepText(step: Step): string {
   const { kind, ...fields } = step.action

@@ -53,6 +53,8 @@ export type Connection = {
   lastArrivalUs: number
   lastDeliveryUs: number
   closed: boolean
+  /** By sender: when the latest of its messages that were delayed arrives. */
+  readonly latestFrom: Map<Connection, number>
   /** Deliveries gathered while one batch is routed. */
   gathering: Delivered[] | undefined
 }
@@ -133,6 +135,7 @@ export class SimNats {
       lastDeliveryUs: 0,
       closed: false,
       gathering: undefined,
+      latestFrom: new Map(),
     }
     this.#connections.add(connection)
     this.#tell({ kind: 'connected', name })
@@ -225,7 +228,7 @@ export class SimNats {
     for (const subscription of plain) {
       if (subscription.connection === from && !from.bus.options.echo) continue
       heard = true
-      this.#deliver(host, subscription, message)
+      this.#deliver(from, subscription, message)
     }
     for (const members of queues) {
       const able = members.filter((one) => one.connection !== from || from.bus.options.echo)
@@ -233,22 +236,31 @@ export class SimNats {
       if (first === undefined) continue
       heard = true
       const chosen = this.#world.random.of('queue').pick([first, ...rest])
-      this.#deliver(host, chosen, message)
+      this.#deliver(from, chosen, message)
     }
     if (heard || reply === '') return
     this.#tell({ kind: 'no-responders', subject })
     this.#gather(from, { kind: 'no-responders', inbox: reply })
   }
 
+  /** What one connection sends to another stays in order, however it is delayed. */
+  #behindEarlier(from: Connection, to: Connection, delayUs: number): number {
+    const { nowUs } = this.#world.scheduler
+    const atUs = Math.max(nowUs + delayUs, to.latestFrom.get(from) ?? 0)
+    if (atUs > nowUs) to.latestFrom.set(from, atUs)
+    else to.latestFrom.delete(from)
+    return atUs - nowUs
+  }
+
   #deliver(
-    fromHost: string,
+    from: Connection,
     subscription: ServerSubscription,
     message: Extract<Sent, { kind: 'publish' }>,
   ): void {
     const { connection, id } = subscription
     const { host, name } = connection.bus.options
     const { subject, reply, data } = message
-    const fate = this.#world.network.fate(fromHost, host, name)
+    const fate = this.#world.network.fate(from.bus.options.host, host, name)
     if (fate.lost) {
       this.#tell({ kind: 'lost', subject })
       return
@@ -258,8 +270,13 @@ export class SimNats {
       if (subscription.left-- <= 0) return
       if (subscription.left === 0) this.#end(subscription)
       const one: Delivered = { kind: 'message', id, subject, reply, data }
-      if (fate.delayUs === 0 && copy === 0) this.#gather(connection, one)
-      else this.#deliverLater(connection, one, fate.delayUs + copy * this.#world.network.hopUs())
+      if (copy > 0) {
+        this.#deliverLater(connection, one, fate.delayUs + this.#world.network.hopUs())
+        continue
+      }
+      const delayUs = this.#behindEarlier(from, connection, fate.delayUs)
+      if (delayUs === 0) this.#gather(connection, one)
+      else this.#deliverLater(connection, one, delayUs)
     }
   }
 

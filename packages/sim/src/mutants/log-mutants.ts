@@ -1,0 +1,143 @@
+/** Planted bugs of the log, of ingestion and of reading. */
+import type { Mutant } from './mutant.ts'
+
+export const LOG_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'sync-does-nothing',
+    breaks: 'a log calls durable what it never synced [D2]',
+    edits: [{ file: 'log/src/sync.ts', find: '      await active.file.sync()\n', replace: '' }],
+  },
+  {
+    name: 'segment-sealed-unsynced',
+    breaks: 'a segment is sealed without a sync of its end [T5]',
+    edits: [{ file: 'log/src/roll.ts', find: '    await sealed.file.sync()\n', replace: '' }],
+  },
+  {
+    name: 'names-not-synced',
+    breaks: 'the names of new files are never synced [T5]',
+    edits: [
+      {
+        file: 'log/src/sync.ts',
+        find: '    await core.disk.syncDirectory(path)\n',
+        replace: '    await Promise.resolve()\n',
+      },
+    ],
+  },
+  {
+    name: 'streams-directory-not-synced',
+    breaks: 'a power cut takes the directory of all streams [D2]',
+    servers: 3,
+    edits: [
+      {
+        file: 'server/src/metadata/stream-directories.ts',
+        find: `    await this.#disk.syncDirectory(this.#root.slice(0, this.#root.lastIndexOf('/')) || '/')\n`,
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'offset-reused',
+    breaks: 'now and then an offset is given twice [O1]',
+    edits: [
+      {
+        file: 'log/src/append.ts',
+        find: 'const base = core.nextOffset\n',
+        replace:
+          'const base = core.nextOffset % 23 === 22 ? core.nextOffset - 1 : core.nextOffset\n',
+      },
+    ],
+  },
+  {
+    name: 'time-runs-backwards',
+    breaks: 'a clock that is set back shows in the log [O6]',
+    edits: [
+      {
+        file: 'log/src/append.ts',
+        find: 'stamp.timestampNs > last ? stamp.timestampNs : last',
+        replace: 'stamp.timestampNs > 0n ? stamp.timestampNs : last',
+      },
+    ],
+  },
+  {
+    name: 'torn-tail-kept',
+    breaks: 'what a crash tore is left at the end of the log [T1]',
+    edits: [
+      {
+        file: 'log/src/segment-recovery.ts',
+        find: '    await cutTail(core, segment, fileSize)\n',
+        replace: '    segment.size = fileSize\n',
+      },
+    ],
+  },
+  {
+    name: 'checkpoint-beyond-durable',
+    breaks: 'the high watermark on disk names what is not durable [R3]',
+    edits: [
+      {
+        file: 'log/src/hints.ts',
+        find: 'const durable = Math.min(core.highWatermark, core.syncedOffset)',
+        replace: 'const durable = core.newestOffset',
+      },
+    ],
+  },
+  {
+    name: 'failed-sync-ignored',
+    breaks: 'a sync that failed is taken for done [D7]',
+    edits: [
+      {
+        file: 'log/src/sync.ts',
+        find: `      if (active.live) {
+        core.fail(error)
+        throw error
+      }`,
+        replace: '      if (error === undefined) throw error',
+      },
+    ],
+  },
+  {
+    name: 'expected-offset-ignored',
+    breaks: 'the offset a publisher expects is not compared [O7]',
+    edits: [
+      {
+        file: 'server/src/partition/ingest.ts',
+        find: 'if (expected === -1 || expected === next) {',
+        replace: 'if (expected >= -1) {',
+      },
+    ],
+  },
+  {
+    name: 'refused-and-stored',
+    breaks: 'a message whose expected offset is wrong is refused and stored all the same [D5]',
+    edits: [
+      {
+        file: 'server/src/partition/ingest.ts',
+        find: 'if (keep) batch.records.keepOnly(keep)',
+        replace: 'if (keep && batch.count < 0) batch.records.keepOnly(keep)',
+      },
+    ],
+  },
+  {
+    name: 'reader-skips',
+    breaks: 'a subscriber misses a message now and then [O4]',
+    edits: [
+      {
+        file: 'server/src/api/subscribe.ts',
+        find: '      if (record.offset > stop) break\n      const full = frames.add(record)',
+        replace:
+          '      if (record.offset > stop) break\n      if (record.offset % 17 === 16) continue\n      const full = frames.add(record)',
+      },
+    ],
+  },
+  {
+    name: 'reader-sees-uncommitted',
+    breaks: 'subscribers get what is not committed [R4, O2]',
+    servers: 3,
+    edits: [
+      {
+        file: 'server/src/api/subscribe.ts',
+        find: `: partition.log.reader({ from: range.start, until: 'committed' })`,
+        replace: `: partition.log.reader({ from: range.start, until: 'written' })`,
+      },
+    ],
+  },
+]

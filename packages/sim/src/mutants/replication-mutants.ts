@@ -1,0 +1,228 @@
+/** Planted bugs of the leader, the follower, the ISR and leadership. */
+import type { Mutant } from './mutant.ts'
+
+const LEADER = 'replication/src/leader.ts'
+const REPLICA_SET = 'replication/src/replica-set.ts'
+const REPLICAS = 'replication/src/replicas.ts'
+const FOLLOWER = 'replication/src/follower.ts'
+
+export const REPLICATION_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'ack-before-sync',
+    breaks: 'ALL is acknowledged, and the high watermark moves, before the leader has synced [D2]',
+    edits: [
+      {
+        file: LEADER,
+        find: `        if (this.#isShared) return this.#synced
+        return this.#firstUnsyncedAll < 0 ? this.#written : this.#firstUnsyncedAll - 1`,
+        replace: '        return this.#written',
+      },
+      {
+        file: LEADER,
+        find: `this.#policy === 'never' ? this.#highWatermark : Math.min(this.#highWatermark, this.#synced)`,
+        replace: 'this.#highWatermark',
+      },
+      {
+        file: LEADER,
+        find: `      case 'always':\n        return this.#synced`,
+        replace: `      case 'always':\n        return this.#written`,
+      },
+    ],
+  },
+  {
+    name: 'high-watermark-is-max',
+    breaks: 'the high watermark follows the leader alone, not the slowest of the ISR [R4]',
+    servers: 3,
+    edits: [
+      {
+        file: LEADER,
+        find: 'held = Math.min(held, replicas.bound)',
+        replace: 'held = Math.max(held, -1)',
+      },
+    ],
+  },
+  {
+    name: 'min-isr-ignored',
+    breaks: 'messages are committed though the ISR is smaller than its minimum [R5]',
+    servers: 3,
+    edits: [
+      {
+        file: LEADER,
+        find: ' || this.isrSize < this.#minIsr) return NO_OFFSET',
+        replace: ') return NO_OFFSET',
+      },
+    ],
+  },
+  {
+    name: 'deposed-leader-goes-on',
+    breaks: 'a leader that was deposed raises its high watermark and acknowledges [E2]',
+    servers: 3,
+    edits: [
+      {
+        file: REPLICA_SET,
+        find: `    if (metadata.leaderEpoch > leaderEpoch || metadata.leader !== serverId) {
+      this.#fence('deposed')
+      return
+    }`,
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'fetch-epoch-unchecked',
+    breaks: 'a leader counts fetches of followers of another leadership [G9]',
+    servers: 3,
+    edits: [
+      {
+        file: REPLICA_SET,
+        find: `    if (fetch.leaderEpoch < leaderEpoch) return 'stale-epoch'\n    if (fetch.leaderEpoch > leaderEpoch) return 'newer-epoch'\n`,
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'joins-isr-without-the-records',
+    breaks: 'a replica joins the ISR without what is committed [KIP-966, LB 7.A4]',
+    servers: 3,
+    edits: [
+      {
+        file: REPLICA_SET,
+        find: 'return replica.held >= highWatermark && replica.held + 1 >= this.#epochStart',
+        replace: 'return replica.held >= -1',
+      },
+      {
+        file: REPLICA_SET,
+        find: '!replica.caughtUp) return false',
+        replace: 'replica.held < -1) return false',
+      },
+    ],
+  },
+  {
+    name: 'stale-isr-add',
+    breaks:
+      'ISR changes apply whatever leadership and partition epoch they were decided under [R7]',
+    servers: 3,
+    edits: [
+      {
+        file: 'metadata/src/operations/isr.ts',
+        find: 'if (leader !== change.leader || leaderEpoch !== change.leaderEpoch) {',
+        replace: 'if (leader === "" && leaderEpoch !== change.leaderEpoch) {',
+      },
+      {
+        file: 'metadata/src/operations/isr.ts',
+        find: 'change.partitionEpoch === 0 || change.partitionEpoch === partition.epoch',
+        replace: 'change.partitionEpoch >= 0 || change.partitionEpoch === partition.epoch',
+      },
+    ],
+  },
+  {
+    name: 'joining-replica-not-counted',
+    breaks:
+      'a replica that is about to join is not waited for, and may be elected without the tail [R4]',
+    servers: 3,
+    edits: [
+      {
+        file: 'replication/src/isr.ts',
+        find: `return isr.kind === 'pending-expand' && isr.pending?.replica === replica`,
+        replace: 'return false',
+      },
+    ],
+  },
+  {
+    name: 'leaving-replica-not-counted',
+    breaks:
+      'a replica is not waited for as soon as its removal is proposed; it can still be elected [R4]',
+    servers: 3,
+    edits: [
+      {
+        file: 'replication/src/isr.ts',
+        find: '  if (isr.members.includes(replica)) return true\n',
+        replace: `  if (isr.kind === 'pending-shrink' && isr.pending?.replica === replica) return false\n  if (isr.members.includes(replica)) return true\n`,
+      },
+    ],
+  },
+  {
+    name: 'follower-reports-unsynced',
+    breaks: 'a follower reports what it has only written [R4, D3]',
+    servers: 3,
+    edits: [
+      {
+        file: FOLLOWER,
+        find: `if (this.#options.syncPolicy === 'never' || log.syncedOffset >= log.newestOffset) {`,
+        replace: 'if (log.newestOffset >= -1) {',
+      },
+      {
+        file: FOLLOWER,
+        find: `const syncedOffset = this.#options.syncPolicy === 'never' ? offset : synced`,
+        replace: 'const syncedOffset = Math.max(offset, synced)',
+      },
+    ],
+  },
+  {
+    name: 'replica-with-more-accepted',
+    breaks: 'a follower that holds other records than its leader is counted for them [LB 7.A3]',
+    servers: 3,
+    edits: [
+      {
+        file: REPLICAS,
+        find: `  if (fetch.offset > limits.newestOffset) return 'ahead'\n`,
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'truncates-by-high-watermark',
+    breaks: 'a follower cuts at its own high watermark instead of asking its leader [KIP-101, G2]',
+    servers: 3,
+    edits: [
+      {
+        file: FOLLOWER,
+        find: 'return this.#cut(step.end)',
+        replace: 'return this.#cut(this.#state.log.highWatermark + 1)',
+      },
+    ],
+  },
+  {
+    name: 'never-truncates',
+    breaks: 'a follower keeps records that its leader never had [R1]',
+    servers: 3,
+    edits: [
+      { file: FOLLOWER, find: 'return this.#cut(step.end)', replace: 'return this.#makeDurable()' },
+    ],
+  },
+  {
+    name: 'truncates-committed',
+    breaks: 'a follower gives up committed records when its leader lacks them [R6]',
+    servers: 3,
+    edits: [
+      {
+        file: 'replication/src/truncation.ts',
+        find: 'if (end > newestOffset || end > highWatermark) return',
+        replace: 'if (end >= 0) return',
+      },
+    ],
+  },
+  {
+    name: 'epoch-led-twice',
+    breaks: 'a server leads again in an epoch that it led before a crash [E1]',
+    servers: 3,
+    edits: [
+      {
+        file: 'replication/src/leadership.ts',
+        find: `return latestEpoch === leaderEpoch || leaderEpoch <= knownAtStart ? 'epoch-in-use' : 'lead'`,
+        replace: `return 'lead'`,
+      },
+    ],
+  },
+  {
+    name: 'message-stored-twice',
+    breaks: 'what comes through NATS is stored twice [D6]',
+    edits: [
+      {
+        file: 'server/src/partition/subject-router.ts',
+        find: `    listener.accept(view, arrival, answered ? this.#options.natsAcks : undefined)\n    this.#dirty.add(listener)`,
+        replace: `    listener.accept(view, arrival, answered ? this.#options.natsAcks : undefined)\n    listener.accept(view, arrival, undefined)\n    this.#dirty.add(listener)`,
+      },
+    ],
+  },
+]
