@@ -1,9 +1,8 @@
 import type { LogIndex, ServerId } from '@liftbridge/metadata'
 
 /**
- * The seam between the metadata and whatever brings its operations into one order. Today that is
- * `SingleServerConsensus`, a durable log of one server; Raft takes its place without any change
- * above. `Result` is what applying an entry returns.
+ * The seam between the metadata and what brings its operations into one order: Raft. `Result` is
+ * what applying an entry returns.
  */
 export interface Consensus<Result> {
   /**
