@@ -1,6 +1,6 @@
 import { RaftReplyReader, type RaftResponse, type RaftRpcKind } from '@liftbridge/wire'
 import type { Clock } from '../clock.ts'
-import { DIALED_IDLE_MS } from './limits.ts'
+import { DIALED_IDLE_MS, PROBE_EVERY_MS } from './limits.ts'
 import type { NatsStream } from './nats-stream.ts'
 import { asTransportError, RaftTransportError } from './transport-error.ts'
 
@@ -75,7 +75,7 @@ export class ClientConnection {
 
   /** Nothing of another call comes between a request and its body: calls of those go out alone. */
   async #write(call: RaftCall): Promise<void> {
-    await this.#stream.write(call.frame)
+    await this.#stream.write(call.frame, { probe: true })
     if (call.body === undefined) return
     for await (const bytes of call.body) await this.#stream.write(bytes)
   }
@@ -103,9 +103,20 @@ export class ClientConnection {
       if (reply !== undefined) return reply
       const leftMs = deadlineMs - this.#clock.monotonicMs()
       if (leftMs <= 0) throw new RaftTransportError('timeout', 'no response in time')
-      const bytes = await this.#stream.read(leftMs)
+      await this.#readSome(Math.min(leftMs, PROBE_EVERY_MS))
+    }
+  }
+
+  /** Reads what comes within `ms`; when nothing does, asks whether anybody is still there. */
+  async #readSome(ms: number): Promise<void> {
+    try {
+      const bytes = await this.#stream.read(ms)
       if (bytes === undefined) throw new RaftTransportError('closed', 'the peer ended the stream')
       this.#replies.push(bytes)
+    } catch (error) {
+      const silent = error instanceof RaftTransportError && error.code === 'timeout'
+      if (!silent || !this.#stream.open) throw error
+      this.#stream.probe()
     }
   }
 

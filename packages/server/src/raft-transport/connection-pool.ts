@@ -23,8 +23,9 @@ export class ConnectionPool {
     }
     this.#calls++
     try {
-      const connection = this.#takeIdle() ?? (await this.#connect())
-      return await this.#callOn(connection, call)
+      const idle = this.#takeIdle()
+      const answer = idle === undefined ? undefined : await this.#tryOn(idle, call)
+      return answer ?? (await this.#callOn(await this.#connect(), call))
     } finally {
       this.#calls--
     }
@@ -33,6 +34,18 @@ export class ConnectionPool {
   close(): void {
     this.#closed = true
     for (const connection of [...this.#idle.splice(0), ...this.#busy]) connection.close()
+  }
+
+  /** Undefined when the peer had gone: it may have come back since, under a new stream. */
+  async #tryOn(connection: ClientConnection, call: RaftCall): Promise<RaftResponse | undefined> {
+    try {
+      return await this.#callOn(connection, call)
+    } catch (error) {
+      const gone = error instanceof RaftTransportError && error.code === 'unreachable'
+      // The body of a snapshot has been read and cannot be had again.
+      if (gone && call.body === undefined) return undefined
+      throw error
+    }
   }
 
   async #callOn(connection: ClientConnection, call: RaftCall): Promise<RaftResponse> {

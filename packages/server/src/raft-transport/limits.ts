@@ -38,6 +38,19 @@ export const STREAM_WINDOW_BYTES: number = 4 * 1024 * 1024
 /** The reader tells that it has read on after each so many bytes: a quarter of the window. */
 export const STREAM_CREDIT_BYTES: number = STREAM_WINDOW_BYTES / 4
 
+/**
+ * A peer that was killed said nothing, and its streams would swallow requests until they time out.
+ * So a request asks NATS whether anybody listens to its stream, unless the peer was heard so shortly
+ * before that it answers one request after the other.
+ */
+export const PROBE_QUIET_MS = 20
+
+/** While an answer is awaited, NATS is asked again so often, which only streams of ours allow. */
+export const PROBE_EVERY_MS = 250
+
+/** NATS says at once that nobody listens; nobody else answers, and that is no failure. */
+export const PROBE_MS = 1_000
+
 /** A writer lets NATS take in what it has sent after each so many bytes. */
 export const FLUSH_EVERY_BYTES: number = 256 * 1024
 

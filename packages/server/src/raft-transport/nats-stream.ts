@@ -1,10 +1,12 @@
 import { decodeText, encodeText } from '@liftbridge/wire'
-import type { Bus, BusSubscription } from '../bus.ts'
+import { BusError, type Bus, type BusSubscription } from '../bus.ts'
 import type { Clock } from '../clock.ts'
 import { within } from './deadline.ts'
 import {
   BUS_PENDING_BYTES,
   FLUSH_EVERY_BYTES,
+  PROBE_MS,
+  PROBE_QUIET_MS,
   STREAM_CREDIT_BYTES,
   WRITE_STALL_MS,
 } from './limits.ts'
@@ -119,13 +121,21 @@ export class NatsStream {
   /**
    * Sends bytes, in as many messages as NATS wants, after whatever was written before. Resolves when
    * they are handed over, which is late when NATS or the peer is slow. Rejects when the stream ends
-   * first; how much of them was sent is not known then.
+   * first; how much of them was sent is not known then. With `probe` the stream fails as
+   * 'unreachable', soon and whether or not this has resolved, when nobody listens to it any more.
    */
-  write(bytes: Uint8Array): Promise<void> {
-    const turn = this.#writes.then(() => this.#send(bytes))
+  write(bytes: Uint8Array, options: { readonly probe?: boolean } = {}): Promise<void> {
+    const turn = this.#writes.then(() => this.#send(bytes, options.probe ?? false))
     // The writer hears of its failure; those behind it find the stream closed by themselves.
     this.#writes = turn.catch(() => {})
     return turn
+  }
+
+  /** Asks NATS whether the peer still listens; a stream to a server of ours fails soon if not. */
+  probe(): void {
+    if (!this.open || this.#peerInbox === undefined || this.#window === undefined) return
+    // No bytes are no credit: the peer's side ignores them.
+    this.#publishAsking(creditSubject(this.#peerInbox), new Uint8Array())
   }
 
   /** Ends the stream on both sides. Idempotent; never throws. */
@@ -184,13 +194,13 @@ export class NatsStream {
     }
   }
 
-  async #send(bytes: Uint8Array): Promise<void> {
+  async #send(bytes: Uint8Array, probe: boolean): Promise<void> {
     const step = Math.min(this.#bus.maxPayloadBytes, this.#partBytes())
     // An empty message would be the end of the stream; no bytes give no message.
     for (let at = 0; at < bytes.length;) {
       const part = bytes.subarray(at, at + step)
       await this.#room(part.length)
-      this.#publish(part)
+      this.#publish(part, probe && at === 0)
       at += part.length
     }
   }
@@ -217,13 +227,15 @@ export class NatsStream {
     }
   }
 
-  #publish(bytes: Uint8Array): void {
+  #publish(bytes: Uint8Array, probe: boolean): void {
     if (this.#closed) throw this.#closed
     if (this.#finished || this.#peerInbox === undefined) {
       throw new RaftTransportError('closed', 'the peer has ended the stream')
     }
     try {
-      this.#bus.publish(this.#peerInbox, bytes)
+      const quietMs = this.#clock.monotonicMs() - this.#lastHeardMs
+      if (probe && quietMs >= PROBE_QUIET_MS) this.#publishAsking(this.#peerInbox, bytes)
+      else this.#bus.publish(this.#peerInbox, bytes)
     } catch (error) {
       const failure = asTransportError(error, 'closed', 'NATS refused a message')
       this.fail(failure)
@@ -231,6 +243,20 @@ export class NatsStream {
     }
     this.#written += bytes.length
     this.#unflushed += bytes.length
+  }
+
+  /** The same message as a request: a reader of streams answers none, but NATS does when nobody listens. */
+  #publishAsking(inbox: string, bytes: Uint8Array): void {
+    this.#bus.request(inbox, bytes, PROBE_MS).catch((error: unknown) => {
+      const code = error instanceof BusError ? error.code : 'other'
+      if (code === 'timeout') return
+      const gone = code === 'no-responders'
+      this.fail(
+        gone
+          ? new RaftTransportError('unreachable', 'the peer has gone without a word')
+          : asTransportError(error, 'closed', 'NATS refused a message'),
+      )
+    })
   }
 
   /** `work`, unless the stream ends first or the time for it passes, which ends the stream. */

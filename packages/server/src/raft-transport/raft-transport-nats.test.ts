@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe, test, type TestContext } from 'node:test'
 import { NatsServer } from '@liftbridge/nats'
 import type { RaftResponse } from '@liftbridge/wire'
 import { findNatsServer, startNatsServer } from '../../../nats/src/debian-server.suite.ts'
@@ -7,6 +7,7 @@ import { connectNatsBus } from '../adapters/nats-bus.ts'
 import { createSystemClock } from '../adapters/system-clock.ts'
 import { createSystemRandom } from '../adapters/system-random.ts'
 import type { Bus } from '../bus.ts'
+import { RPC_MS } from './limits.ts'
 import type { RaftRequestHandler } from './raft-server.ts'
 import { append, heartbeat, subjects } from './raft-transport.suite.ts'
 import { RaftTransport } from './raft-transport.ts'
@@ -42,7 +43,12 @@ type Side = {
   readonly back: () => Promise<void>
 }
 
-async function side(port: number, serverId: string, onRequest: RaftRequestHandler): Promise<Side> {
+async function side(
+  cleanup: Cleanup,
+  port: number,
+  serverId: string,
+  onRequest: RaftRequestHandler,
+): Promise<Side> {
   let connected: () => void = () => {}
   const bus = await connectNatsBus({
     servers: [`nats://127.0.0.1:${port}`],
@@ -62,6 +68,8 @@ async function side(port: number, serverId: string, onRequest: RaftRequestHandle
     onRequest,
     onProblem: () => {},
   })
+  cleanup.add(() => bus.close())
+  cleanup.add(() => transport.close())
   transport.start()
   await bus.flush()
   const back = async (): Promise<void> => {
@@ -71,9 +79,19 @@ async function side(port: number, serverId: string, onRequest: RaftRequestHandle
   return { bus, transport, back }
 }
 
-async function closeAll(...sides: readonly Side[]): Promise<void> {
-  for (const { transport } of sides) await transport.close()
-  for (const { bus } of sides) await bus.close()
+/** What a test has opened, closed after it in the reverse order, however it ends. */
+class Cleanup {
+  readonly #closers: (() => Promise<void>)[] = []
+
+  constructor(t: TestContext) {
+    t.after(async () => {
+      for (const close of this.#closers.toReversed()) await close()
+    })
+  }
+
+  add(close: () => Promise<void>): void {
+    this.#closers.push(close)
+  }
 }
 
 const snapshot = {
@@ -89,16 +107,18 @@ const snapshot = {
 const done: RaftResponse = { kind: 'install-snapshot', term: 3, success: true }
 
 function suite(start: Start): void {
-  test('calls and a snapshot of 20 MB pass', async () => {
+  test('calls and a snapshot of 20 MB pass', async (t) => {
+    const cleanup = new Cleanup(t)
     const nats = await start(-1)
+    cleanup.add(() => nats.stop())
     let received = 0
-    const b = await side(nats.port, 'b', async (_, request, body) => {
+    await side(cleanup, nats.port, 'b', async (_, request, body) => {
       for await (const part of body ?? []) received += part.length
       if (request.kind !== 'append-entries') return done
       const { kind, term } = request
       return { kind, term, lastLogIndex: 0, success: true, noRetryBackoff: false }
     })
-    const a = await side(nats.port, 'a', () => Promise.resolve(done))
+    const a = await side(cleanup, nats.port, 'a', () => Promise.resolve(done))
     const terms = await Promise.all(
       Array.from({ length: 60 }, (_, term) => a.transport.send('b', append(term + 1))),
     )
@@ -111,15 +131,34 @@ function suite(start: Start): void {
     const response = await a.transport.sendSnapshot('b', { ...snapshot, size: 20_000_000 }, pieces)
     assert.deepEqual(response, done)
     assert.equal(received, 20_000_000)
-    await closeAll(a, b)
-    await nats.stop()
   })
 
-  test('NATS killed in the middle ends every stream, and calls pass when it is back', async () => {
+  test('a peer that was killed and is back is called again at once', async (t) => {
+    const cleanup = new Cleanup(t)
     const nats = await start(-1)
+    cleanup.add(() => nats.stop())
+    const answering: RaftRequestHandler = (_, { kind }) =>
+      Promise.resolve(
+        kind === 'request-vote' ? { kind, term: 1, granted: true } : { kind: 'timeout-now' },
+      )
+    const killed = await side(cleanup, nats.port, 'b', answering)
+    const a = await side(cleanup, nats.port, 'a', answering)
+    const vote = { term: 1, lastLogIndex: 0, lastLogTerm: 0, leadershipTransfer: false } as const
+    await a.transport.send('b', { kind: 'request-vote', ...vote })
+    await killed.bus.close()
+    await side(cleanup, nats.port, 'b', answering)
+    const began = performance.now()
+    await a.transport.send('b', { kind: 'request-vote', ...vote })
+    assert.ok(performance.now() - began < RPC_MS, 'the dead stream had to time out')
+  })
+
+  test('NATS killed in the middle ends every stream, and calls pass when it is back', async (t) => {
+    const cleanup = new Cleanup(t)
+    let nats = await start(-1)
+    cleanup.add(() => nats.stop())
     const arriving = Promise.withResolvers<void>()
     const broken = Promise.withResolvers<unknown>()
-    const b = await side(nats.port, 'b', async (_, request, body) => {
+    const b = await side(cleanup, nats.port, 'b', async (_, request, body) => {
       if (request.kind === 'append-entries') {
         const { kind, term } = request
         return { kind, term, lastLogIndex: 0, success: true, noRetryBackoff: false }
@@ -132,7 +171,7 @@ function suite(start: Start): void {
       }
       return done
     })
-    const a = await side(nats.port, 'a', () => Promise.resolve(done))
+    const a = await side(cleanup, nats.port, 'a', () => Promise.resolve(done))
     await a.transport.send('b', append(1))
     const endless = (function* () {
       for (;;) yield new Uint8Array(100_000)
@@ -145,11 +184,9 @@ function suite(start: Start): void {
     assert.equal(Reflect.get(Object(await broken.promise), 'code'), 'closed')
     await assert.rejects(a.transport.send('b', append(2)), { code: 'unreachable' })
     assert.deepEqual(a.transport.streams, { dialed: 0, accepted: 0 })
-    const again = await start(nats.port)
+    nats = await start(nats.port)
     await Promise.all([a.back(), b.back()])
     assert.equal((await a.transport.send('b', append(3))).term, 3)
     assert.deepEqual([a.transport.streams.dialed, b.transport.streams.accepted], [1, 1])
-    await closeAll(a, b)
-    await again.stop()
   })
 }

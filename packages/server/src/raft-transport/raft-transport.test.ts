@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { encodeRaftRequest, RAFT_PROTOCOL_VERSION, type RaftRequest } from '@liftbridge/wire'
 import { answerTo, Held, outcome, requests, snapshotOf, terms } from './calls.suite.ts'
-import { DIALED_IDLE_MS, IDLE_STREAMS_PER_PEER, RPC_MS, WAITING_CALLS_PER_PEER } from './limits.ts'
+import {
+  DIALED_IDLE_MS,
+  IDLE_STREAMS_PER_PEER,
+  PROBE_EVERY_MS,
+  RPC_MS,
+  WAITING_CALLS_PER_PEER,
+} from './limits.ts'
 import {
   append,
   BareClient,
@@ -202,6 +208,47 @@ describe('a call without answer', () => {
     world.clock.advance(1)
     await assert.rejects(call, { code: 'timeout' })
     assert.equal(a.streams.dialed, 0)
+  })
+
+  test('ends at once when the peer was killed and said nothing', async () => {
+    const bus = world.bus()
+    world.transport('b', (_, request) => Promise.resolve(answerTo(request)), bus)
+    const a = world.transport('a', nobody)
+    for (const request of requests) await a.send('b', request)
+    world.clock.advance(1000)
+    await bus.close()
+    for (const request of requests) {
+      await assert.rejects(a.send('b', request), { code: 'unreachable' })
+    }
+    assert.equal(a.streams.dialed, 0)
+  })
+
+  test('ends soon when the peer is killed before it answers', async () => {
+    const bus = world.bus()
+    const held = new Held()
+    world.transport('b', held.handler, bus)
+    const a = world.transport('a', nobody)
+    const calls = requests.map((request) => outcome(a.send('b', request)))
+    await until(() => held.asked.length === requests.length)
+    await bus.close()
+    await turns()
+    world.clock.advance(PROBE_EVERY_MS)
+    assert.deepEqual(new Set(await Promise.all(calls)), new Set(['unreachable']))
+    assert.equal(a.streams.dialed, 0)
+  })
+
+  test('a vote goes to a peer that was killed and is back, on a new stream', async () => {
+    const bus = world.bus()
+    world.transport('b', (_, request) => Promise.resolve(answerTo(request)), bus)
+    const a = world.transport('a', nobody)
+    const votes = requests.filter(({ kind }) => kind !== 'append-entries')
+    for (const request of votes) await a.send('b', request)
+    world.clock.advance(1000)
+    await bus.close()
+    world.transport('b', (_, request) => Promise.resolve(answerTo(request)))
+    for (const request of votes) assert.deepEqual(await a.send('b', request), answerTo(request))
+    // Entries and heartbeats are Raft's to repeat; they do so at the next round.
+    assert.equal((await a.send('b', append(2))).term, 2)
   })
 
   test('ends when the peer closes', async () => {

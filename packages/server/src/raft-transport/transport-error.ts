@@ -1,7 +1,8 @@
 /**
  * Why a call to a peer gave no response:
  *
- * - `unreachable`: nobody answers at the peer's address, or NATS is away; nothing was sent;
+ * - `unreachable`: nobody answers at the peer's address, nobody listens to its stream any more, or
+ *   NATS is away;
  * - `timeout`: the time for it passed; it may have been carried out;
  * - `closed`: the stream ended under it; it may have been carried out;
  * - `remote`: the peer answered with an error, whose text is the message;
