@@ -1,3 +1,9 @@
+export {
+  describeFollowerInput,
+  describeFollowerOutput,
+  describeLeaderInput,
+  describeLeaderOutput,
+} from './describe.ts'
 export { endOfEpoch, latestEpoch, type EpochEnd, type EpochStart } from './epochs.ts'
 export { PartitionFollower, type FollowerPhase, type FollowerState } from './follower.ts'
 export type * from './follower-types.ts'
