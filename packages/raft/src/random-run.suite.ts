@@ -36,12 +36,12 @@ export function randomRun(seed: number, traced = false): RunResult {
       cause: error,
     })
   }
-  const { safety, events, committed } = network
+  const { safety, events } = network
   return {
     events: events.ran,
     virtualMs: events.now,
     marks: safety.marks,
-    committed,
+    committed: network.committedTickets,
     digest: safety.digestAt(safety.committedIndex),
   }
 }
@@ -187,13 +187,13 @@ class RandomRun {
       if (!server.isUp) server.start()
     }
     const limit = events.now + this.#recoveryMaxMs
-    const before = network.committed
+    const before = network.committedTickets
     const ask = (): void => {
       if (network.leader !== undefined) network.propose(network.leader, 1)
       events.after(500, ask)
     }
     ask()
-    while (!(network.committed > before + 2 && this.#settled())) {
+    while (!(network.committedTickets > before + 2 && this.#settled())) {
       if (events.now > limit) throw new Violation(`no progress after healing: ${this.describe()}`)
       events.step()
     }

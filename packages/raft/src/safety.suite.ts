@@ -1,4 +1,4 @@
-import type { Entry, Index, Output, Request, Response, ServerId, Term } from './index.ts'
+import type { Entry, Index, Output, Persist, Request, Response, ServerId, Term } from './index.ts'
 import type { LogImage, SimulatedDisk } from './simulated-disk.suite.ts'
 
 /** What makes two entries the same. */
@@ -46,6 +46,8 @@ interface Stepped {
   /** The log as it is meant after this output, and before it. */
   readonly image: LogImage
   readonly commitIndex: Index
+  /** Of the configuration that the server goes by after this output. */
+  readonly configurationIndex: Index
 }
 
 /** Whose state machine, and in what term that server is. */
@@ -53,6 +55,7 @@ interface Machine {
   readonly id: ServerId
   readonly digest: number
   readonly term: Term
+  readonly leads: boolean
 }
 
 /**
@@ -91,9 +94,10 @@ export class Safety {
   }
 
   /** Called before the output is carried out; `image` is the log before it. */
-  beforeOutput({ id, output, image, commitIndex }: Stepped): void {
+  beforeOutput(stepped: Stepped): void {
+    const { id, output, image, commitIndex } = stepped
     const { persist } = output
-    this.#markOutput({ id, incarnation: 0, output, image, commitIndex })
+    this.#markOutput(stepped)
     if (persist === undefined) return
     const leads = this.#leading.has(id) && (output.role?.kind ?? 'leader') === 'leader'
     const cut = persist.truncateFrom !== undefined || persist.resetTo !== undefined
@@ -139,15 +143,30 @@ export class Safety {
     must(changes.length === 1, 'M10 one change at a time', `${id} appended ${changes.length}`)
     const pending = image.entries.findLast(({ kind }) => kind === 'configuration')
     must((pending?.index ?? 0) <= commit, 'M10 one change at a time', `${id} did not wait`)
+    const own = image.entryAt(commit)?.term ?? this.#leading.get(id)
+    must(own === this.#leading.get(id), 'M10 own term first', `${id} committed ${own} only`)
   }
 
   /** Called when the log image and the state machine have taken the output in. */
   afterOutput(stepped: Stepped): void {
     const { id, output, image } = stepped
+    if (output.persist !== undefined) this.#inEffect(stepped, output.persist)
     for (const entry of output.persist?.append ?? []) this.#logMatching(id, entry, image)
     if (output.role === undefined) return
     if (output.role.kind === 'leader') this.#elected(stepped, output.role.term)
     else this.#leading.delete(id)
+  }
+
+  /** A configuration is in effect from its append to its truncation [Raft 6]. */
+  #inEffect({ id, image, configurationIndex }: Stepped, persist: Persist): void {
+    const touched =
+      persist.truncateFrom !== undefined ||
+      persist.append.some(({ kind }) => kind === 'configuration')
+    if (!touched) return
+    const last = image.entries.findLast(({ kind }) => kind === 'configuration')?.index
+    const right =
+      last === undefined ? configurationIndex <= image.base : last === configurationIndex
+    must(right, 'configuration in effect', `${id} follows ${configurationIndex}, not ${last}`)
   }
 
   /** M3 by induction: one entry has one content and one entry before it, in every log. */
@@ -184,10 +203,11 @@ export class Safety {
   }
 
   /** M5: the digest after applying `entry` on top of `digest`. */
-  apply({ id, digest, term }: Machine, entry: Entry): number {
+  apply({ id, digest, term, leads }: Machine, entry: Entry): number {
     const print = fingerprint(entry)
     const expected = this.#fingerprints[entry.index]
     if (expected === undefined) {
+      must(leads, 'M5 state machine safety', `${id} applied ${print}, which no leader committed`)
       must(entry.index === this.committedIndex + 1, 'M5 state machine safety', `gap at ${print}`)
       this.committed.push(entry)
       this.#fingerprints[entry.index] = print

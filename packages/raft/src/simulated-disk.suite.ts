@@ -74,6 +74,12 @@ export class SimulatedDisk {
     if (this.#snapshots.length > 2) this.#snapshots.shift()
   }
 
+  /** Whether the entry would be there after a crash, itself or in a snapshot. */
+  holds({ index, term }: Entry): boolean {
+    if (index <= (this.newestSnapshot?.position.index ?? 0) || index <= this.log.base) return true
+    return this.log.entryAt(index)?.term === term
+  }
+
   write(persist: Persist): void {
     if (persist.hardState !== undefined) this.hardState = persist.hardState
     // A store may compact late: now and then this one leaves it to the next time.

@@ -1,10 +1,18 @@
 import { bootstrapState } from './index.ts'
-import type { Answer, Member, Outgoing, RaftParameters, Response, ServerId } from './index.ts'
+import type {
+  Answer,
+  Configuration,
+  Member,
+  Outgoing,
+  RaftParameters,
+  Response,
+  ServerId,
+} from './index.ts'
 import { EventQueue } from './event-queue.suite.ts'
 import { Safety, Violation } from './safety.suite.ts'
 import { Seeded } from './seeded.suite.ts'
 import { SimulatedServer } from './simulated-server.suite.ts'
-import type { Surroundings, Unanswered } from './simulated-server.suite.ts'
+import type { CommitClaim, Surroundings, Unanswered } from './simulated-server.suite.ts'
 
 const REQUEST_TIMEOUT_MS = 2000
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']
@@ -54,7 +62,7 @@ export class SimulatedNetwork implements Surroundings {
   faults: Faults = { ...CALM }
   /** Directed: `from>to`. */
   readonly cut = new Set<string>()
-  committed = 0
+  committedTickets = 0
   readonly #open = new Map<number, OpenTicket>()
   #nextTicket = 1
 
@@ -155,6 +163,19 @@ export class SimulatedNetwork implements Surroundings {
     server.input({ kind: 'propose', proposals })
   }
 
+  /** [Raft 5.3, 5.4.2]: on the disks of a majority of voters, and of the leader's own term. */
+  committed({ id, term, entry }: CommitClaim, configurations: readonly Configuration[]): void {
+    if (entry.term !== term) throw new Violation(`${id} of ${term} counted ${entry.term} committed`)
+    const enough = configurations.some(({ servers }) => {
+      const voters = servers.filter(({ suffrage }) => suffrage === 'voter')
+      const having = voters.filter((voter) => {
+        return this.servers.find((server) => server.id === voter.id)?.disk.holds(entry) ?? false
+      })
+      return having.length * 2 > voters.length
+    })
+    if (!enough) throw new Violation(`${id} committed ${entry.index} without a majority`)
+  }
+
   answered(answer: Answer): void {
     const { ticket } = answer
     const open = this.#open.get(ticket)
@@ -165,7 +186,7 @@ export class SimulatedNetwork implements Surroundings {
     } else if (answer.kind === 'read') {
       if (answer.index < open.committedBefore) throw new Violation(`read ${ticket} is stale`)
     } else if (answer.kind === 'committed') {
-      this.committed += 1
+      this.committedTickets += 1
       const entry = this.safety.committed[answer.index - 1]
       if (entry === undefined) throw new Violation(`ticket ${ticket} committed too early`)
       if (open.what === 'command' && !holds(entry, ticket)) {

@@ -1,6 +1,8 @@
 import { EMPTY_STATE, Raft } from './index.ts'
 import type {
   Answer,
+  Configuration,
+  Entry,
   InputEvent,
   Outgoing,
   Output,
@@ -11,6 +13,7 @@ import type {
   Response,
   ServerId,
   StoredState,
+  Term,
 } from './index.ts'
 import type { EventQueue } from './event-queue.suite.ts'
 import type { Safety } from './safety.suite.ts'
@@ -28,7 +31,15 @@ export interface Surroundings {
   sendRequest(from: SimulatedServer, outgoing: Outgoing & { kind: 'request' }): void
   sendAnswer(from: SimulatedServer, to: Unanswered, answer: Response | string): void
   answered(answer: Answer): void
+  /** A leader says that `entry` is committed, under one of these configurations. */
+  committed(claim: CommitClaim, configurations: readonly Configuration[]): void
   trace(line: () => string): void
+}
+
+export interface CommitClaim {
+  readonly id: ServerId
+  readonly term: Term
+  readonly entry: Entry
 }
 
 /** A request this server owes an answer, and whom. */
@@ -123,28 +134,37 @@ export class SimulatedServer {
     const { raft } = this
     if (raft === undefined) return
     const { events, safety } = this.#world
-    const commitIndex = raft.status().commitIndex
+    const before = raft.status()
+    const { commitIndex } = before
     const output = raft.step({ ...event, now: events.now })
-    const stepped = { id: this.id, incarnation: this.incarnation, output, image: this.image }
-    safety.beforeOutput({ ...stepped, commitIndex })
+    const { id, incarnation, image } = this
+    const { configurationIndex, configuration } = raft.status()
+    const last = output.apply.at(-1)
+    if (before.role.kind === 'leader' && last !== undefined) {
+      const { term } = before.role
+      this.#world.committed({ id, term, entry: last }, [before.configuration, configuration])
+    }
+    const stepped = { id, incarnation, output, image, commitIndex, configurationIndex }
+    safety.beforeOutput(stepped)
     this.#world.trace(() => `${this.id} ${event.kind} ${JSON.stringify({ event, output })}`)
     if (output.persist !== undefined) {
       this.image.carryOut(output.persist)
       this.#unwritten.push(output.persist)
     }
-    this.#carryOut(output)
-    safety.afterOutput({ ...stepped, commitIndex })
+    const leads = before.role.kind === 'leader'
+    this.#carryOut(output, { term: raft.status().role.term, leads })
+    safety.afterOutput(stepped)
     this.#flush()
     this.#schedule(output.deadline)
   }
 
-  #carryOut(output: Output): void {
+  #carryOut(output: Output, role: { readonly term: Term; readonly leads: boolean }): void {
     const { safety } = this.#world
     for (const outgoing of output.send) this.#send(outgoing)
-    const term = this.raft?.status().role.term ?? 0
+    const { id } = this
     for (const entry of output.apply) {
       if (entry.index !== this.machine.index + 1) throw new Error(`applied ${entry.index} early`)
-      const digest = safety.apply({ id: this.id, digest: this.machine.digest, term }, entry)
+      const digest = safety.apply({ id, digest: this.machine.digest, ...role }, entry)
       this.machine = { index: entry.index, digest }
     }
     if (output.install !== undefined) this.#install(output.install.id)
