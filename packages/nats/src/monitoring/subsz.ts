@@ -7,8 +7,10 @@ import { BadQuery, describeSubscription, flagIn, pageOf, type MonitorSource } fr
  * on the subject would reach; connections inside the process have the cid 0.
  */
 export function subsz(source: MonitorSource, query: URLSearchParams): object {
-  const { tree } = source.router
-  const { inserts, removes, matches, hits } = tree.counts
+  const { tree, counts } = source.router
+  const { inserts, removes, walks } = tree.counts
+  // Each message is one question; those of programs inside the process come on top of it.
+  const matches = Math.max(counts.inMessages, walks)
   const fanouts = [...tree.cached()].map(({ plain, queues }) => plain.length + queues.length)
   const sum = fanouts.reduce((total, fanout) => total + fanout, 0)
   const summary = {
@@ -19,7 +21,7 @@ export function subsz(source: MonitorSource, query: URLSearchParams): object {
     num_inserts: inserts,
     num_removes: removes,
     num_matches: matches,
-    cache_hit_rate: matches === 0 ? 0 : hits / matches,
+    cache_hit_rate: matches === 0 ? 0 : 1 - walks / matches,
     max_fanout: fanouts.reduce((most, fanout) => Math.max(most, fanout), 0),
     avg_fanout: fanouts.length === 0 ? 0 : sum / fanouts.length,
   }

@@ -11,12 +11,11 @@ export class SubjectTree<T> {
   readonly #root = new Node<T>()
   readonly #cache = new Map<string, SubjectMatch<T>>()
   #size = 0
-  /** Since the start: changes, questions, and how many of those the map answered. */
-  readonly counts: { inserts: number; removes: number; matches: number; hits: number } = {
+  /** Since the start: changes, and questions that the map could not answer. */
+  readonly counts: { inserts: number; removes: number; walks: number } = {
     inserts: 0,
     removes: 0,
-    matches: 0,
-    hits: 0,
+    walks: 0,
   }
 
   /** Number of subscriptions. */
@@ -65,12 +64,9 @@ export class SubjectTree<T> {
 
   /** Everything that a message published to the literal `subject` reaches. */
   match(subject: string): SubjectMatch<T> {
-    this.counts.matches++
     const known = this.#cache.get(subject)
-    if (known !== undefined) {
-      this.counts.hits++
-      return known
-    }
+    if (known !== undefined) return known
+    this.counts.walks++
     const found = this.#walk(subject)
     if (subject.length <= CACHED_SUBJECT_MAX_LENGTH) {
       if (this.#cache.size >= CACHE_MAX_ENTRIES) this.#cache.clear()
