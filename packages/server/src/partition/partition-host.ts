@@ -298,7 +298,8 @@ export class Partitions implements PartitionHost {
     const elections = this.#elections.get(key) ?? new Set()
     elections.add(partition.leaderEpoch)
     this.#elections.set(key, elections)
-    if (elections.size < LAST_RESORT_ELECTIONS) return false
+    // Alone in the ISR it is the only one that can be elected.
+    if (partition.isr.length > 1 && elections.size < LAST_RESORT_ELECTIONS) return false
     this.#options.logger.warn('no replica is proven complete; this one leads with what it has', {
       stream: stream.name,
       partition: partition.id,

@@ -108,6 +108,7 @@ export function followLeader(
 ): Following {
   const { serverId, bus, subjects } = replication
   const { leader, leaderEpoch } = term.roles
+  let isReporting = false
   return new Following({
     stream,
     partition,
@@ -127,8 +128,13 @@ export function followLeader(
       ...followerPauses(replication.timing()),
     },
     reportLeader: () => {
+      // While no metadata leader answers, one report is enough.
+      if (isReporting) return
+      isReporting = true
       const at = { stream, partition, replica: serverId, leader, leaderEpoch }
-      void replication.submit({ kind: 'report-leader', ...at, reason: 'silent' })
+      void replication
+        .submit({ kind: 'report-leader', ...at, reason: 'silent' })
+        .then(() => (isReporting = false))
     },
     onProven,
     onFailed: term.onFailed,

@@ -216,3 +216,24 @@ test('the status of a partition says who leads, not who should [LB control plane
   assert.deepEqual(await ask('b', 'orders'), [true, false])
   assert.deepEqual(await ask('a', 'nothing'), [false, false])
 })
+
+test('with sync policy never a partition comes back after a power cut of all, whoever is in the ISR [L1]', async () => {
+  for (const alone of [false, true]) {
+    const cluster = await TestCluster.start({
+      settings: { 'streams.sync.policy': 'never' },
+      config: { minIsr: 1 },
+    })
+    await cluster.write('a')
+    if (alone) {
+      for (const { id } of cluster.followers) cluster.kill(id, 'power')
+      await cluster.clock.pass(10_000)
+      assert.equal(cluster.meta.isr.length, 1)
+    }
+    for (const id of cluster.ids) if (cluster.on(id).alive) cluster.kill(id, 'power')
+    for (const id of cluster.ids) await cluster.boot(id)
+    const led = (): boolean => cluster.on(cluster.meta.leader).partition?.role === 'leader'
+    assert.ok(await cluster.clock.until(led, 10_000), cluster.describe())
+    await cluster.converge()
+    await cluster.write('b')
+  }
+})
