@@ -1,10 +1,11 @@
 /** The NATS of a server: embedded or elsewhere, and the buses on it [LB control plane 1.1]. */
-import { NatsServer } from '@liftbridge/nats'
+import type { NatsServer } from '@liftbridge/nats'
 import { EmbeddedBus } from './adapters/embedded-bus.ts'
 import { connectNatsBus, type NatsTls } from './adapters/nats-bus.ts'
 import type { NatsLogin } from './adapters/nats-address.ts'
 import type { Bus, Buses, BusStatus } from './bus.ts'
 import type { NatsConfig } from './config/config.ts'
+import { embeddedNats } from './embedded-nats.ts'
 import type { Logger } from './logging/logger.ts'
 import { redactText } from './logging/redact.ts'
 
@@ -20,6 +21,8 @@ export type NatsOptions = {
   /** `LIFT.<namespace>.<server id>`: connections are named after it. */
   readonly name: string
   readonly logger: Logger
+  /** `logging.nats`. */
+  readonly verbose: boolean
   /** Ends waiting for a NATS that is not there yet. */
   readonly signal: AbortSignal
 }
@@ -35,20 +38,9 @@ async function openEmbedded(
   embedded: NonNullable<NatsConfig['embedded']>,
 ): Promise<NatsConnections> {
   const { logger, name } = options
-  const server = new NatsServer({
-    host: embedded.host,
-    port: embedded.port,
-    portSetting: 'nats.embedded.port (or LIFTBRIDGE_NATS_EMBEDDED_PORT)',
-    onEvent: (event) => {
-      if (event.kind === 'client-refused') {
-        logger.limited('nats-refused', 'warn', 'nats: a client was refused', event)
-      } else {
-        logger.debug(`nats: ${event.kind}`, event)
-      }
-    },
-  })
+  const server = embeddedNats({ embedded, logger, verbose: options.verbose })
   await server.listen()
-  logger.info(`Starting embedded NATS server on ${embedded.host}:${server.port}`)
+  logger.info(`Starting embedded NATS server on ${new URL(server.url).host}`)
   const buses = embeddedBuses(server, name)
   return {
     buses,

@@ -235,6 +235,7 @@ class Server implements LiftbridgeServer {
           config: this.#config.nats,
           name,
           logger: this.#logger,
+          verbose: this.#config.logging.nats,
           signal: AbortSignal.any([signal, this.#stopping.signal]),
         })
     const nats = killSwitch ? { ...opened, buses: killSwitch.buses(opened.buses) } : opened

@@ -229,13 +229,10 @@ test('nats.embedded: false does not turn NATS on [D-11]', () => {
   })
 })
 
-test('a configuration for the embedded NATS is refused, since nothing reads it yet', () => {
-  const file = 'nats.embedded.config: nats.conf'
-  assert.match(problemOf({ file }), /lb.conf:1:1: nats.embedded.config is not supported by this/)
-  assert.match(problemOf({ argv: ['-nc', 'x'] }), /flag --embedded-nats-config: nats.embedded.con/)
-  const { settings, ...config } = configOf({ argv: ['-e'] })
-  const values = { ...settings, 'nats.embedded.config': 'nats.conf' }
-  assert.equal(toConfig(values, config, '/').nats.embedded?.configFile, 'nats.conf')
+test('a configuration file for the embedded NATS turns it on', () => {
+  const { nats } = configOf({ file: 'nats.embedded.config: nats.conf' })
+  assert.match(nats.embedded?.configFile ?? '', /nats\.conf$/)
+  assert.match(configOf({ argv: ['-nc', 'x'] }).nats.embedded?.configFile ?? '', /x$/)
 })
 
 const tls = 'tls.key: k\ntls.cert: c\n'

@@ -63,7 +63,6 @@ export const serverKeys = {
     type: 'boolean',
     default: 'false',
     doc: 'Write messages of the embedded NATS server.',
-    notYet: 'documented',
   },
   'batch.max.messages': {
     type: 'integer',
@@ -142,10 +141,9 @@ export const serverKeys = {
   },
   'nats.embedded.config': {
     type: 'path',
-    doc: 'NATS configuration file for the embedded server. Turns `nats.embedded` on where it stands alone.',
+    doc: 'NATS configuration file for the embedded server. Turns `nats.embedded` on where it stands alone; says host and port, too.',
     unset: 'none',
     flag: { names: ['--embedded-nats-config', '--nc'], value: 'FILE' },
-    notYet: 'refuses',
   },
   'nats.embedded.host': {
     type: 'host',

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { connect } from '@nats-io/transport-node'
+import { embeddedNats } from './embedded-nats.ts'
+import { silentLogger } from './logging/logger.ts'
+import { run, temporaryDirectory } from './running-server.suite.ts'
+
+async function confFile(t: TestContext, text: string): Promise<string> {
+  const file = join(await temporaryDirectory(t), 'nats.conf')
+  await writeFile(file, text)
+  return file
+}
+
+test('the embedded NATS takes users and limits from its configuration file', async (t) => {
+  const text = 'port: -1\nmax_payload: 64KB\nauthorization { user: derek, password: secret }\n'
+  const file = await confFile(t, text)
+  const { server, client } = await run(t, { settings: { 'nats.embedded.config': file } })
+  const { port } = new URL(server.natsUrl ?? '')
+  await assert.rejects(connect({ port: Number(port) }), /authoriz/i)
+  const nats = await connect({ port: Number(port), user: 'derek', pass: 'secret' })
+  t.after(() => nats.close())
+  assert.equal(nats.info?.max_payload, 65_536)
+  await client.create('s')
+  nats.publish('s', 'through NATS')
+  await nats.flush()
+  // NATS has it; the partition stores it a moment later.
+  while ((await client.partition('s')).newestOffset < 0n);
+  assert.deepEqual(await client.values('s'), ['through NATS'])
+})
+
+test('a setting that only nats-server has is refused with file, line and the way out', async (t) => {
+  const file = await confFile(t, 'port: -1\n\njetstream { store_dir: x }\n')
+  const embedded = { host: '127.0.0.1', port: -1, configFile: file }
+  assert.throws(
+    () => embeddedNats({ embedded, logger: silentLogger, verbose: false }),
+    (error) =>
+      error instanceof Error &&
+      error.message.includes(`${file}:3:`) &&
+      /jetstream.*nats\.servers/.test(error.message),
+  )
+})
+
+test('a configuration file that is not there is told by setting and name', () => {
+  const embedded = { host: '127.0.0.1', port: -1, configFile: '/nowhere/nats.conf' }
+  assert.throws(
+    () => embeddedNats({ embedded, logger: silentLogger, verbose: false }),
+    /nats\.embedded\.config: \/nowhere\/nats\.conf cannot be read/,
+  )
+})
