@@ -233,20 +233,26 @@ export class PartitionLeader {
   }
 
   #output(highWatermark: Offset, ackLeader: Offset, syncNow: boolean): LeaderOutput {
-    const { standing, answers, notify, propose } = this.#replicas?.drain() ?? NO_OUTPUT
-    const isFenced = this.standing.kind === 'fenced'
-    const allThrough =
-      this.#policy === 'never' ? this.#highWatermark : Math.min(this.#highWatermark, this.#synced)
-    let ackAllThrough = NO_OFFSET
-    if (allThrough > this.#ackedAll && !isFenced) {
-      this.#ackedAll = allThrough
-      ackAllThrough = allThrough
+    const replicas = this.#replicas
+    if (replicas === undefined) {
+      const ackAllThrough = this.#nextAckAll()
+      return {
+        highWatermark,
+        ackLeaderThrough: ackLeader,
+        ackAllThrough,
+        syncNow,
+        standing: undefined,
+        answers: NO_OUTPUT.answers,
+        notify: NO_OUTPUT.notify,
+        propose: undefined,
+      }
     }
-    const ackLeaderThrough = this.#releaseLeaderAcks(ackLeader)
+    const { standing, answers, notify, propose } = replicas.drain()
+    const isFenced = replicas.standing.kind === 'fenced'
     return {
       highWatermark,
-      ackLeaderThrough,
-      ackAllThrough,
+      ackLeaderThrough: this.#releaseLeaderAcks(ackLeader, replicas),
+      ackAllThrough: isFenced ? NO_OFFSET : this.#nextAckAll(),
       syncNow: syncNow && !isFenced,
       standing,
       answers,
@@ -255,11 +261,19 @@ export class PartitionLeader {
     }
   }
 
+  /** How far AckPolicy ALL may be acknowledged now, -1 when that is nothing new. */
+  #nextAckAll(): Offset {
+    const through =
+      this.#policy === 'never' ? this.#highWatermark : Math.min(this.#highWatermark, this.#synced)
+    if (through <= this.#ackedAll) return NO_OFFSET
+    this.#ackedAll = through
+    return through
+  }
+
   /** Acks to LEADER wait while the leader is isolated: a newer leader may not have the record [E2]. */
-  #releaseLeaderAcks(due: Offset): Offset {
-    if (this.#replicas === undefined) return due
+  #releaseLeaderAcks(due: Offset, replicas: ReplicaSet): Offset {
     const through = Math.max(due, this.#ackableLeader)
-    const isLeading = this.#replicas.standing.kind === 'leading'
+    const isLeading = replicas.standing.kind === 'leading'
     this.#ackableLeader = isLeading ? NO_OFFSET : through
     return isLeading ? through : NO_OFFSET
   }
