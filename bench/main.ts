@@ -39,7 +39,10 @@ function compile(): void {
     dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
     'bin/tsc',
   )
-  const { status } = spawnSync(process.execPath, [tsc, '-b'], { cwd: root, stdio: 'inherit' })
+  const { status } = spawnSync(process.execPath, [tsc, '-b', 'packages/server'], {
+    cwd: root,
+    stdio: 'inherit',
+  })
   if (status !== 0) refuse('the sources do not compile; --source measures them as they are')
 }
 

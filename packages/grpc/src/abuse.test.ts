@@ -18,6 +18,7 @@ import {
   PREFACE,
   RawPeer,
 } from './raw-http2.suite.ts'
+import { GrpcStatus } from './status.ts'
 import { startServer, until, type TestServer } from './loopback-server.suite.ts'
 
 let handled = 0
@@ -43,6 +44,15 @@ const methods: MethodTable = {
     kind: 'bidi',
     handle: async (_call, requests) => {
       for await (const chunk of requests) handled += chunk.count
+    },
+  },
+  // Gives its client up at once, with bytes on their way.
+  '/t.T/Cut': {
+    kind: 'server-stream',
+    handle: async (_request, call, responses) => {
+      responses.write(encodeFrame(new Uint8Array(1_000_000)))
+      call.cut?.()
+      assert.throws(() => responses.write(encodeFrame(new Uint8Array(1))))
     },
   },
   '/t.T/Flood': {
@@ -368,4 +378,14 @@ test('connections lost in the middle of frames and calls leave nothing behind', 
     await new Promise((resolve) => setImmediate(resolve))
     peer.close()
   }
+})
+
+test('a call that its handler cuts ends with RESOURCE_EXHAUSTED, whatever is unread', async () => {
+  const call = good.serverStream('/t.T/Cut', new Uint8Array(0))
+  await assert.rejects(
+    async () => {
+      for await (const chunk of call) assert.ok(chunk.count >= 0)
+    },
+    { code: GrpcStatus.RESOURCE_EXHAUSTED },
+  )
 })
