@@ -141,8 +141,9 @@ class MixedGroup {
   }
 }
 
-/** A pause of a loop that polls: what is waited for happens in real processes. */
+/** The pause of a loop that polls. */
 async function turn(): Promise<void> {
+  // What is waited for happens in another process, which tells nobody.
   await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
