@@ -32,7 +32,9 @@ const { values } = parseArgs({
 })
 
 const folder = dirname(fileURLToPath(import.meta.url))
-const pinning = spawnSync('taskset', ['--version']).status === 0 && cpus().length > 1
+/** Keeps a process on one core, where it is installed. */
+const TASKSET = 'taskset'
+const pinning = spawnSync(TASKSET, ['--version']).status === 0 && cpus().length > 1
 
 interface Server {
   readonly child: ChildProcess
@@ -71,7 +73,7 @@ async function startTheirs(program: string): Promise<Server> {
 
 /** All threads of a process on one core. */
 function pin(child: ChildProcess, core: number): void {
-  if (pinning) spawnSync('taskset', ['-a', '-p', '-c', String(core), String(child.pid)])
+  if (pinning) spawnSync(TASKSET, ['-a', '-p', '-c', String(core), String(child.pid)])
 }
 
 interface Figures {

@@ -339,7 +339,7 @@ test('connections in this process need no login', async () => {
 })
 
 test('a flood of logins with bcrypt leaves the others working', async () => {
-  const hash = '$2b$10$DOSmjEE6/1ZiZl0Mi4lwzufI8Wd7XnAm1CoidVNN0YqGCoBLJ4jxS'
+  const hash = '$2b$08$DOSmjEE6/1ZiZl0Mi4lwzufI8Wd7XnAm1CoidVNN0YqGCoBLJ4jxS'
   const server = new NatsServer({
     port: -1,
     auth: {
@@ -347,7 +347,7 @@ test('a flood of logins with bcrypt leaves the others working', async () => {
         { user: 'a', password: hash },
         { user: 'b', password: 'x' },
       ],
-      timeoutMs: 500,
+      timeoutMs: 150,
     },
   })
   await server.listen()
@@ -357,12 +357,14 @@ test('a flood of logins with bcrypt leaves the others working', async () => {
     'CONNECT {"verbose":false,"user":"b","pass":"x"}\r\n',
   )
   const flood = await Promise.all(
-    Array.from({ length: 40 }, () =>
+    Array.from({ length: 12 }, () =>
       RawClient.open(address, 'CONNECT {"verbose":false,"user":"a","pass":"y"}\r\n'),
     ),
   )
   assert.equal(await steady.untilPong(), '')
-  for (const client of flood) assert.match(await client.untilClosed(), /^-ERR 'Auth/)
+  for (const client of flood) {
+    assert.equal(await client.untilClosed(), "-ERR 'Authorization Violation'\r\n")
+  }
   assert.equal(await steady.untilPong(), '')
   await steady.close()
   await server.close()

@@ -1,6 +1,7 @@
 import { fromPublic } from '@nats-io/nkeys'
 import type { ConnectOptions } from '../protocol/connect-options.ts'
-import { BcryptThread, isBcrypt, sameSecret } from './password-check.ts'
+import { BcryptThread } from './bcrypt-thread.ts'
+import { isBcrypt, sameSecret } from './password-check.ts'
 import { Permissions, type NatsPermissions } from './permissions.ts'
 
 /** Who may connect. Without `token` and `users` everybody may. */

@@ -151,6 +151,8 @@ export class ClientConnection implements Subscriber, CommandSink {
     const { authenticator, nonce, certificateNames } = this.#context
     const found = authenticator.check({ credentials, nonce, certificateNames })
     if (!(found instanceof Promise)) return this.#enter(found)
+    // It has said who it is; what follows takes the server's time.
+    clearTimeout(this.#authTimer)
     this.#parser.pause()
     this.socket.pause()
     // It never rejects; a failed thread counts as a wrong password.
