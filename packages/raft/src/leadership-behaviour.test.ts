@@ -107,6 +107,14 @@ test('InstallSnapshot: a log that agrees keeps what follows the snapshot', () =>
   assert.equal(core.raft.status().lastIndex, 4)
 })
 
+test('InstallSnapshot: a log that contradicts it goes as a whole', () => {
+  const core = new OneCore(stored([1, 1, 1], 5))
+  core.step({ kind: 'request', from: 'b', id: 4, request: install(5, positionAt(3, 2)) })
+  const { persist } = core.step({ kind: 'snapshot-installed' })
+  assert.deepEqual(persist?.resetTo, { index: 3, term: 2 })
+  assert.equal(core.raft.status().lastIndex, 3)
+})
+
 test('InstallSnapshot: what is committed here already is not set back', () => {
   const core = new OneCore(stored([1, 1, 1], 5))
   core.ask('b', append(5, [4, 1], [], 4))
@@ -132,7 +140,8 @@ test('a leader that a quorum of voters has not answered for 500 ms steps down', 
   const core = new OneCore()
   core.lead('bc')
   const { now } = core
-  while (core.role === 'leader') core.atDeadline()
+  for (let ticks = 0; ticks < 100 && core.role === 'leader'; ticks += 1) core.atDeadline()
+  assert.equal(core.role, 'follower')
   assert.equal(core.now - now, 500)
 })
 
