@@ -178,6 +178,27 @@ describe('a voter that lost its disk [M10]', () => {
     assert.equal((await world.agree()).length, 10)
   })
 
+  it('does not found its cluster anew while the others have no leader', async () => {
+    for (let seed = 0; seed < 5; seed++) {
+      const world = new RaftWorld(`refound ${seed}`)
+      await world.start('a', SEED)
+      await world.leader()
+      for (const id of ['b', 'c']) await world.start(id)
+      await world.untilTrue(() => ['b', 'c'].every((id) => isWhole(world, id)))
+      await proposeMany(world, 'a', 10)
+      await world.agree()
+      world.wipe('a')
+      await world.start('a', SEED)
+      await world.pass(100)
+      // In a cluster of its own it would take this at once, for nothing.
+      await assert.rejects(world.propose('a', 'stray'))
+      await world.leader()
+      await world.untilTrue(() => isWhole(world, 'a'))
+      assert.equal((await world.agree()).length, 10)
+      assert.deepEqual(voters(world, 'a'), ['a', 'b', 'c'])
+    }
+  })
+
   it('goes on joining when it restarts on the way', async () => {
     const world = new RaftWorld(20)
     await world.start('a', SEED)
@@ -211,6 +232,15 @@ describe('a new cluster', () => {
     await world.agree()
     for (const id of ids) assert.deepEqual(voters(world, id), ['a', 'b', 'c'])
     assert.ok(world.get('d').ledger.texts.length === 5)
+  })
+
+  it('by a seed that comes after those who wait for it', async () => {
+    const world = new RaftWorld(5)
+    for (const id of ['b', 'c']) await world.start(id)
+    await world.pass(3_000)
+    await world.start('a', SEED)
+    await world.untilTrue(() => ['a', 'b', 'c'].every((id) => isWhole(world, id)))
+    assert.deepEqual(voters(world, 'a').toSorted(), ['a', 'b', 'c'])
   })
 
   it('is not made again by a server that has been in one, whatever its flags say', async () => {

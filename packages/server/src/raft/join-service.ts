@@ -1,5 +1,6 @@
 import type { Configuration, MembershipChange, ServerId } from '@liftbridge/raft'
 import type { Bus, BusMessage, BusSubscription } from '../bus.ts'
+import type { Clock } from '../clock.ts'
 import type { Logger } from '../logging/logger.ts'
 import {
   decodeJoinRequest,
@@ -16,7 +17,10 @@ export interface JoinServiceOptions {
   /** `raft.max.quorum.size`; 0: no limit. */
   readonly maxQuorumSize: number
   readonly logger: Logger
+  readonly clock: Clock
   readonly leads: () => boolean
+  /** This server holds entries of a cluster that has had a leader. */
+  readonly isEstablished: () => boolean
   readonly configuration: () => Configuration
   /** Resolves with the index of the entry, once it is committed. */
   readonly change: (change: MembershipChange) => Promise<number>
@@ -24,10 +28,15 @@ export interface JoinServiceOptions {
 
 /** Servers that may wait to be taken in; they ask again. */
 const WAITING_MAX = 64
+/** The leader's answer comes first, and this one before the asker gives up. */
+const WITNESS_DELAY_MS = 700
+const NO_LEADER: JoinAnswer = { kind: 'refused', reason: 'the cluster has no metadata leader now' }
 
 /**
  * Takes servers into the cluster, one after the other, since whether the next one votes depends on
- * those before. The leader answers; everybody else keeps silent [LB 2.2, M10].
+ * those before. The leader answers [LB 2.2, M10]. Other members say, a little later and not to Go
+ * Liftbridge, that there is a cluster: else a founder that lost its disk would found it anew while
+ * the others elect a leader.
  */
 export class JoinService {
   readonly #options: JoinServiceOptions
@@ -51,7 +60,7 @@ export class JoinService {
 
   #take({ data, reply }: BusMessage): void {
     const { logger, leads } = this.#options
-    if (reply === '' || !leads()) return
+    if (reply === '') return
     const decoded = decodeJoinRequest(data)
     if (decoded.kind === 'rejected') {
       const { reason } = decoded
@@ -59,11 +68,25 @@ export class JoinService {
       return
     }
     if (this.#waiting >= WAITING_MAX) return
+    if (!leads()) {
+      if (decoded.message.stage !== undefined) this.#witness(reply)
+      return
+    }
     this.#waiting += 1
     this.#last = this.#last.then(async () => {
       const answer = await this.#admit(decoded.message)
       this.#waiting -= 1
       this.#answer(reply, answer)
+    })
+  }
+
+  #witness(reply: string): void {
+    const { clock, isEstablished } = this.#options
+    if (!isEstablished()) return
+    this.#waiting += 1
+    clock.after(WITNESS_DELAY_MS, () => {
+      this.#waiting -= 1
+      this.#answer(reply, NO_LEADER)
     })
   }
 

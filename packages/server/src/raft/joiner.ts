@@ -27,18 +27,18 @@ const RETRY_MS = 1_000
 /** Attempts between two log lines. */
 const TELL_EVERY = 5
 
-/** Asks once. Never rejects; a leader that does not answer is a refusal. */
-export const askToJoin = async (context: JoinContext, stage: JoinStage): Promise<JoinAnswer> => {
+export type AskedToJoin = JoinAnswer | { readonly kind: 'unanswered'; readonly reason: string }
+
+/** Asks once. Never rejects. A refusal says that there is a cluster, silence that there is none. */
+export const askToJoin = async (context: JoinContext, stage: JoinStage): Promise<AskedToJoin> => {
   const { bus, subject, serverId } = context
   try {
     const request = encodeJoinRequest(serverId, stage)
     const { data } = await bus.request(subject, request, REQUEST_TIMEOUT_MS)
-    const answer = decodeJoinAnswer(data)
-    if (answer.kind === 'joined') return answer
-    return { kind: 'refused', reason: `refused: ${answer.reason}` }
+    return decodeJoinAnswer(data)
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    return { kind: 'refused', reason: `no answer on ${subject} (${why})` }
+    return { kind: 'unanswered', reason: `no answer on ${subject} (${why})` }
   }
 }
 

@@ -70,6 +70,8 @@ export class Membership {
       subject: subjects.raftJoin,
       maxQuorumSize: settings.maxQuorumSize,
       leads: options.leads,
+      // Whatever founds a cluster is its first entry; a leader adds the second.
+      isEstablished: () => status().lastIndex > 1,
       configuration: () => status().configuration,
       change: options.change,
     })

@@ -97,6 +97,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
     this.#restore(machine)
     const { serverId, opened, network, clock, random, logger, parameters } = this.#options
     const { stored, progress } = await this.#firstState()
+    if (this.#closing !== undefined) throw new ConsensusError('closed', 'metadata is closed')
     const driver = new RaftDriver<Result>({
       self: serverId,
       store: opened.store,
@@ -277,9 +278,10 @@ export class RaftConsensus<Result> implements Consensus<Result> {
     await this.#untilConnected()
     const context = { bus, serverId, subject: subjects.raftJoin }
     const answer = await askToJoin(context, 'joining')
-    if (answer.kind === 'joined') {
+    if (answer.kind !== 'unanswered') {
       logger.info('a cluster is there already: joining it instead of making a new one')
-      return { stored, progress: { stage: 'joining', admittedAt: answer.index } }
+      const admittedAt = answer.kind === 'joined' ? answer.index : undefined
+      return { stored, progress: { stage: 'joining', admittedAt } }
     }
     const servers = plan.configuration.servers.map(({ id }) => id)
     logger.info('bootstrapping a new metadata cluster', { servers })

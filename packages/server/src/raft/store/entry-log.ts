@@ -3,6 +3,7 @@ import {
   LogError,
   RecordBatch,
   RecordView,
+  TailCache,
   type Disk,
   type LogProblem,
 } from '@liftbridge/log'
@@ -236,6 +237,8 @@ const openChecked = async (options: EntryLogOptions, base: Index): Promise<Commi
     disk: options.disk,
     directory,
     segmentMaxBytes: options.segmentMaxBytes ?? SEGMENT_MAX_BYTES,
+    // Entries are read at the start only; the core keeps them in memory.
+    tails: new TailCache({ maxBytes: 0 }),
     // A process that died after a failed sync may have left bytes that only look durable [D7].
     distrustBeyond: -1,
     onProblem: (problem) => {
