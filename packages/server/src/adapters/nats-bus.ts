@@ -228,6 +228,10 @@ class NatsBus implements Bus {
       await this.#connection.drain().catch((error: unknown) => this.#reportError(error))
       clearTimeout(timer)
     }
+    // The library stops listening to the errors of its socket while a command of its own may still
+    // be on the way there: after a turn it is not, and an error that nobody hears ends the process.
+    this.#client.transport.socket?.on('error', () => undefined)
+    await new Promise<void>((resolve) => setImmediate(resolve))
     await this.#connection.close()
     this.#release()
   }
