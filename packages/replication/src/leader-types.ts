@@ -17,10 +17,9 @@ export type LeaderInput =
       readonly kind: 'written'
       readonly newestOffset: Offset
       readonly firstAllOffset: Offset
-      readonly now?: number
     }
   /** Everything up to here is durable in the leader's own log. */
-  | { readonly kind: 'synced'; readonly offset: Offset; readonly now?: number }
+  | { readonly kind: 'synced'; readonly offset: Offset }
   | FetchInput
   | MetadataInput
   /**

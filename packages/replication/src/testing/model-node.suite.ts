@@ -226,8 +226,7 @@ export class ModelNode {
     if (this.leader?.standing.kind !== 'leading' || this.metadata === undefined) return undefined
     const offset = this.log.append({ epoch: this.metadata.leaderEpoch, value })
     this.#port.onAppended(this, offset)
-    const now = this.#port.now()
-    this.#lead({ kind: 'written', newestOffset: offset, firstAllOffset: offset, now })
+    this.#lead({ kind: 'written', newestOffset: offset, firstAllOffset: offset })
     return offset
   }
 
@@ -357,7 +356,7 @@ export class ModelNode {
     const { log } = this
     log.syncedOffset = Math.max(log.syncedOffset, through)
     const now = this.#port.now()
-    if (this.leader !== undefined) this.#lead({ kind: 'synced', offset: log.syncedOffset, now })
+    if (this.leader !== undefined) this.#lead({ kind: 'synced', offset: log.syncedOffset })
     else this.#follow({ kind: 'synced', offset: log.syncedOffset, now }, [])
   }
 }
