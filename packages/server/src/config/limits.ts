@@ -82,3 +82,12 @@ export const INGEST_BATCH_MAX_BYTES: number = 1024 * 1024
  * with many partitions holds some 100 KiB while it waits for its commit.
  */
 export const FORWARDED_MAX = 1_024
+
+/**
+ * Bytes of the responses that the followers of a server may be sent at a time, all partitions
+ * together: each partition's responses are bounded by its share of this, too.
+ */
+export const FETCHED_TOTAL_MAX_BYTES: number = 64 * 1024 * 1024
+
+/** The smallest share; a larger record is still sent alone. */
+export const FETCHED_SHARE_MIN_BYTES: number = 64 * 1024

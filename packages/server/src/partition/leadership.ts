@@ -258,16 +258,14 @@ export class Leadership {
       this.#acks.reject(batch, ACK_UNKNOWN)
       return
     }
-    const { clock, receipts, replicas, settings, log } = this.#options
+    const { clock, receipts, settings, log } = this.#options
     if (receipts.firstNs === 0n) receipts.firstNs = batch.timestampNs
     receipts.latestNs = batch.timestampNs
-    const now = clock.monotonicMs()
-    receipts.latestMs = now
+    receipts.latestMs = clock.monotonicMs()
     this.#acks.add(batch)
     const newestOffset = batch.baseOffset + batch.count - 1
     const firstAllOffset = batch.firstAll < 0 ? -1 : batch.baseOffset + batch.firstAll
-    const input = { kind: 'written', newestOffset, firstAllOffset } as const
-    this.#carryOut(this.#core.step(replicas ? { ...input, now } : input))
+    this.#carryOut(this.#core.step({ kind: 'written', newestOffset, firstAllOffset }))
     const unsynced = log.newestOffset - log.syncedOffset
     const max = this.#syncMaxMessages
     if (settings.syncPolicy === 'interval' && max > 0 && unsynced >= max) this.#syncs.request()

@@ -15,6 +15,8 @@ import type { Config } from '../config/config.ts'
 import {
   ACKS_MAX_BYTES,
   ACKS_TOTAL_MAX_BYTES,
+  FETCHED_SHARE_MIN_BYTES,
+  FETCHED_TOTAL_MAX_BYTES,
   INGEST_QUEUE_MAX_BYTES,
   INGEST_QUEUE_MAX_MESSAGES,
   INGEST_TOTAL_MAX_BYTES,
@@ -68,6 +70,8 @@ const LAST_RESORT_ELECTIONS = 3
 export class Partitions implements PartitionHost {
   readonly #options: HostOptions
   readonly #running = new Map<string, Map<number, Running>>()
+  /** How many run. */
+  #count = 0
   readonly #logs: PartitionLogs
   /** Epochs in which this replica was elected and could not prove that its log is complete. */
   readonly #elections = new Map<string, Set<number>>()
@@ -77,6 +81,10 @@ export class Partitions implements PartitionHost {
   constructor(options: HostOptions) {
     this.#options = options
     this.#logs = new PartitionLogs(options)
+    options.replication?.bus.onStatus(({ kind }) => {
+      if (kind !== 'connected') return
+      for (const partition of this.all()) partition.reconnected()
+    })
   }
 
   /** A partition that is led here and takes messages. */
@@ -368,7 +376,10 @@ export class Partitions implements PartitionHost {
       replication,
       logIncarnation: replication.run.nextIncarnation(),
       compacted: effective.compactEnabled,
-      maxResponseBytes: () => this.#responseMaxBytes(),
+      maxResponseBytes: () => {
+        const share = Math.floor(FETCHED_TOTAL_MAX_BYTES / Math.max(1, this.#count))
+        return Math.min(this.#responseMaxBytes(), Math.max(FETCHED_SHARE_MIN_BYTES, share))
+      },
       onDamaged: () => {
         if (opened.health.damaged) return
         opened.health.damaged = true
@@ -378,6 +389,7 @@ export class Partitions implements PartitionHost {
     }
   }
 
+  /** What one response can carry at most. */
   #responseMaxBytes(): number {
     const { config, natsMaxPayloadBytes } = this.#options
     return Math.min(config().clustering.replicationMaxBytes, natsMaxPayloadBytes())
@@ -402,11 +414,12 @@ export class Partitions implements PartitionHost {
     const partitions = this.#running.get(stream) ?? new Map<number, Running>()
     partitions.set(id, running)
     this.#running.set(stream, partitions)
+    this.#count++
   }
 
   #remove(wanted: WantedPartition): void {
     const partitions = this.#running.get(wanted.stream.name)
-    partitions?.delete(wanted.partition.id)
+    if (partitions?.delete(wanted.partition.id) === true) this.#count--
     if (partitions?.size === 0) this.#running.delete(wanted.stream.name)
   }
 }

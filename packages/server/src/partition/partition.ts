@@ -217,6 +217,11 @@ export class Partition implements Listener {
     if (this.#role.kind === 'follower') this.#role.following.notified()
   }
 
+  /** NATS is there again: what was asked before is lost, or its answer is. */
+  reconnected(): void {
+    if (this.#role.kind === 'follower') this.#role.following.reconnected()
+  }
+
   /**
    * A newer leadership exists: nothing is acknowledged, read or copied any more under this one
    * [E2]. Returns at once; `end` follows.

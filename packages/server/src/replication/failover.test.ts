@@ -221,3 +221,19 @@ test('an old request that arrives again moves nothing [R7, LB 7.A5]', async () =
   await cluster.write('d')
   await assertAgreed(cluster, ['a', 'b', 'c', 'd'])
 })
+
+test('after a restart of NATS followers ask again at once', async () => {
+  const settings = { 'clustering.replica.fetch.timeout': '60s' }
+  const cluster = await TestCluster.start({ settings })
+  await cluster.write('a')
+  await cluster.clock.pass(100)
+  // Answers to the fetches that are held now get lost.
+  cluster.nats.tamper = (message) => (message.subject.startsWith('_INBOX') ? undefined : message)
+  const sink = cluster.publish(cluster.leader, { value: Buffer.from('b'), ackPolicy: 1 })
+  await cluster.clock.pass(50)
+  cluster.nats.tamper = (message) => message
+  assert.deepEqual(sink.answers, [])
+  cluster.nats.restart()
+  await cluster.clock.pass(120)
+  assert.equal(sink.answers.length, 1, cluster.describe())
+})

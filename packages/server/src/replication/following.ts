@@ -56,6 +56,8 @@ export class Following {
   #records: Uint8Array | undefined
   /** An append or a truncation under way. */
   #writing: Promise<void> = Promise.resolve()
+  /** The request that waits for its answer; 0 when none does. */
+  #requestId = 0
   #ended = false
 
   constructor(options: FollowingOptions) {
@@ -86,6 +88,11 @@ export class Following {
   /** The leader says that there is something to fetch. */
   notified(): void {
     this.#step({ kind: 'notified', now: this.#now })
+  }
+
+  /** NATS is there again: a request that was under way is not waited for any longer. */
+  reconnected(): void {
+    if (this.#requestId !== 0) this.#requestFailed(this.#requestId, undefined)
   }
 
   /** Nothing is stepped any more; work in the log's hands may still be, until `stop` resolves. */
@@ -195,8 +202,9 @@ export class Following {
       incarnation: core.incarnation,
     })
     const subject = subjects.leaderEpochOffset(stream, partition)
+    this.#requestId = requestId
     const answer = await this.#request(subject, payload, core.requestTimeoutMs)
-    if (this.#ended) return
+    if (!this.#isAwaited(requestId)) return
     const decoded = answer && decodeLeaderEpochOffsetResponse(answer)
     if (decoded?.kind !== 'message') {
       this.#requestFailed(requestId, decoded?.reason)
@@ -220,8 +228,9 @@ export class Following {
     const { requestId, maxWaitMs } = request
     const payload = encodeReplicationRequest(request)
     const subject = subjects.replicate(stream, partition)
+    this.#requestId = requestId
     const answer = await this.#request(subject, payload, core.requestTimeoutMs + maxWaitMs)
-    if (this.#ended) return
+    if (!this.#isAwaited(requestId)) return
     const decoded = answer && decodeReplicationResponse(answer)
     if (decoded?.kind !== 'message') {
       this.#requestFailed(requestId, decoded?.reason)
@@ -239,6 +248,13 @@ export class Following {
       now: this.#now,
     })
     this.#records = undefined
+  }
+
+  /** Whether the end of this request still matters; it has come. */
+  #isAwaited(requestId: number): boolean {
+    if (this.#ended || this.#requestId !== requestId) return false
+    this.#requestId = 0
+    return true
   }
 
   /** The answer's bytes; undefined when there was none. */
@@ -262,6 +278,7 @@ export class Following {
       const key = `follow ${stream} ${partition}`
       logger.limited(key, 'warn', 'replication: a response was dropped', { ...this.#at(), reason })
     }
+    if (this.#requestId === requestId) this.#requestId = 0
     this.#step({ kind: 'request-failed', requestId, now: this.#now })
   }
 

@@ -4,6 +4,7 @@ import {
   type Bus,
   type BusHandler,
   type BusMessage,
+  type BusStatus,
   type BusSubscription,
 } from '../bus.ts'
 import type { Clock } from '../clock.ts'
@@ -27,6 +28,9 @@ export class LocalNats {
   /** All messages that arrived, for looking at. */
   readonly traffic: { readonly from: string; readonly subject: string; readonly bytes: number }[] =
     []
+  /** Grows with each restart. */
+  generation = 0
+  readonly statusListeners = new Set<(status: BusStatus) => void>()
   #inboxes = 0
 
   constructor(clock: Clock) {
@@ -35,6 +39,12 @@ export class LocalNats {
 
   connect(owner: string): LocalBus {
     return new LocalBus(this, owner)
+  }
+
+  /** As a restart of NATS looks to everybody: what was under way is lost. */
+  restart(): void {
+    this.generation++
+    for (const listener of this.statusListeners) listener({ kind: 'connected', server: 'nats' })
   }
 
   nextInbox(): string {
@@ -58,9 +68,13 @@ export class LocalNats {
           return
         }
       }
+      const { generation } = this
+      const arriveIfKept = (): void => {
+        if (generation === this.generation) arrive()
+      }
       const delayMs = this.delayMs()
-      if (delayMs === 0) queueMicrotask(arrive)
-      else this.clock.after(delayMs, arrive)
+      if (delayMs === 0) queueMicrotask(arriveIfKept)
+      else this.clock.after(delayMs, arriveIfKept)
     }
     return heard
   }
@@ -123,7 +137,9 @@ export class LocalBus implements Bus {
     return Promise.resolve()
   }
 
-  onStatus(): void {}
+  onStatus(listener: (status: BusStatus) => void): void {
+    this.#nats.statusListeners.add(listener)
+  }
 
   async close(): Promise<void> {
     this.#closed = true
