@@ -44,6 +44,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     scope: scope({ records: 2, epochs: 2 }),
+    prefix: ['A publishes', 'B is elected', 'B learns 2'],
     breaks: /^(R1|R2|D1)/,
   },
   {
@@ -56,6 +57,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     scope: scope({ records: 3, epochs: 2 }),
+    prefix: ['A publishes', 'B fetches from A', 'A publishes', 'B is elected', 'B learns 2'],
     breaks: /^(R1|R2|D1)/,
   },
   {
@@ -77,6 +79,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       'B is elected',
       'B learns 2',
       'B learns 3',
+      'B publishes',
+      'A is elected',
     ],
     breaks: /^(R1|R2|D1|E3)/,
   },
@@ -175,6 +179,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     scope: scope({ records: 1, epochs: 2, isrChanges: 2 }),
+    prefix: ['A publishes', 'A syncs', 'B fetches from A', 'A finds C lagging'],
     breaks: /^(D1|R2|R4)/,
   },
   {
