@@ -47,12 +47,6 @@ export const SHUTDOWN_DRAIN_MS = 5_000
 export const HANDSHAKE_MS = 10_000
 
 /**
- * What a replication response carries besides its records: envelope, leader epoch, high watermark
- * [LB data plane 4.5]. A record is refused when it would not fit one response [LB 7.A7].
- */
-export const REPLICATION_OVERHEAD_BYTES = 24
-
-/**
  * Files that all logs together keep open. The usual limit of a process is 1,024 descriptors; the
  * rest is for connections.
  */

@@ -31,7 +31,7 @@ export type OpenedLog = {
 }
 
 /** What was found out about a log since it was opened; changes with what reading it brings up. */
-export type LogHealth = {
+type LogHealth = {
   /** Durable records do not verify [T2]. */
   damaged: boolean
   /** The log ends before what was durable once. */

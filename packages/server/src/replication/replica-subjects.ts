@@ -8,7 +8,7 @@ import type { Bus, BusMessage, BusSubscription } from '../bus.ts'
 import type { Logger } from '../logging/logger.ts'
 
 /** The partitions of this server, as these subjects see them; `Partitions` is it. */
-export interface NotifiedPartitions {
+interface NotifiedPartitions {
   at(stream: string, partition: number): { readonly role: string } | undefined
   notified(stream: string, partition: number): void
 }
