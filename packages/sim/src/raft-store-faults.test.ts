@@ -315,8 +315,10 @@ describe('a Raft store that was damaged at rest', () => {
     const disk = await prepared(async (store) => {
       await store.saveSnapshot(positionAt(8), Buffer.from('eight'))
     })
+    // Each bit of a byte is flipped in some byte.
+    const step = process.env['CRASH_POINTS'] === 'full' ? 1 : 7
     for (const path of disk.files('/data/raft/snapshots')) {
-      for (let bit = 0; bit < disk.content(path).length * 8; bit++) {
+      for (let bit = 0; bit < disk.content(path).length * 8; bit += step) {
         const copy = disk.fork()
         copy.flipBit(path, bit >> 3, bit & 7)
         const { stored } = await open(copy)
