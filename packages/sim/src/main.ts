@@ -9,16 +9,20 @@ import { catchMutants, staleMutants } from './mutants/catch-mutants.ts'
 import { figuresText } from './run/figures-text.ts'
 import { runBatch } from './run/batch.ts'
 import { runPlan } from './run/run-plan.ts'
+import type { Scenario } from './scenarios/script.ts'
+import { SCENARIOS } from './scenarios/scenarios.ts'
 import { drawPlan, type DrawOptions } from './workload/draw-plan.ts'
 import { parsePlan, type Plan } from './workload/plan.ts'
 
 const USAGE = `usage: npm run sim -- [options]
   --seed N          replay one seed, with a transcript
   --plan FILE       replay a saved plan, with a transcript
+  --scenario N      replay a named scenario, with a transcript; --seed for another timing
   --seeds A..B      run these seeds
   --minutes M       run seeds for so long (10 when no seeds are named)
   --first N         the first seed of --minutes (by default another one each day)
   --workers W       processes (2)
+  --scenarios S     run each named scenario with S seeds first (2)
   --servers K       only clusters of this size
   --replicas R      only streams with so many replicas
   --save            keep failing plans, shrunk, in packages/sim/regressions
@@ -37,6 +41,8 @@ const { values } = parseArgs({
     workers: { type: 'string' },
     servers: { type: 'string' },
     replicas: { type: 'string' },
+    scenario: { type: 'string' },
+    scenarios: { type: 'string' },
     save: { type: 'boolean' },
     mutants: { type: 'boolean' },
     only: { type: 'string' },
@@ -71,6 +77,7 @@ async function batch(): Promise<boolean> {
     draw,
     owesMarks: !named && !values['no-marks'],
     regressions: REGRESSIONS,
+    scenarioSeeds: Number(values.scenarios ?? (named ? 0 : 2)),
     saves: values.save === true,
     say: (line) => console.log(line),
   })
@@ -84,8 +91,8 @@ async function mutants(): Promise<boolean> {
   if (stale.length > 0) return false
   const caught = await catchMutants({
     workers: Number(values.workers ?? 2),
-    seedsMax: 400,
-    secondsMax: Number(values.minutes ?? 2) * 60,
+    seedsMax: 60,
+    secondsMax: Number(values.minutes ?? 5) * 60,
     only: values.only ?? '',
     say: (line) => console.log(line),
   })
@@ -94,15 +101,23 @@ async function mutants(): Promise<boolean> {
   return missed.length === 0
 }
 
+function scenarioOf(number: number): Scenario {
+  const scenario = SCENARIOS.find((one) => one.number === number)
+  if (scenario) return scenario
+  throw new Error(`scenarios are ${SCENARIOS.map((one) => one.number).join(', ')}`)
+}
+
 if (values.help) {
   console.log(USAGE)
 } else {
   const passed = values.mutants
     ? await mutants()
-    : values.plan !== undefined
-      ? await replay(parsePlan(readFileSync(values.plan, 'utf8')))
-      : values.seed !== undefined
-        ? await replay(drawPlan(Number(values.seed), draw))
-        : await batch()
+    : values.scenario !== undefined
+      ? await replay(scenarioOf(Number(values.scenario)).plan(Number(values.seed ?? 1)))
+      : values.plan !== undefined
+        ? await replay(parsePlan(readFileSync(values.plan, 'utf8')))
+        : values.seed !== undefined
+          ? await replay(drawPlan(Number(values.seed), draw))
+          : await batch()
   process.exitCode = passed ? 0 : 1
 }

@@ -5,34 +5,26 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { readReplicaLog } from '../cluster/replica-log.ts'
 import { Violation, type Checker } from './checker.ts'
+import { replicasNow } from './replicas-now.ts'
 
 export function watermarks(cluster: Cluster): Checker {
   const seen = new Map<string, { readonly log: object; readonly highWatermark: number }>()
   return {
     onStep() {
-      for (const machine of cluster.machines) {
-        const context = machine.core?.context
-        if (context === undefined) continue
-        for (const stream of context.metadata.state.streams.values()) {
-          for (const { id } of stream.partitions) {
-            const log = context.partitions.get(stream.name, id)?.log
-            if (log === undefined) continue
-            const where = `${stream.name}/${id} on ${machine.name}`
-            const { highWatermark, newestOffset } = log
-            if (highWatermark > newestOffset) {
-              throw new Violation(
-                'R3',
-                `high watermark ${highWatermark} of ${where} is beyond ${newestOffset}`,
-              )
-            }
-            const before = seen.get(where)
-            if (before?.log === log && before.highWatermark > highWatermark) {
-              const text = `high watermark of ${where} fell from ${before.highWatermark} to ${highWatermark}`
-              throw new Violation('R4', text)
-            }
-            seen.set(where, { log, highWatermark })
-          }
+      for (const { machine, running, partition } of replicasNow(cluster)) {
+        const { log } = running
+        const where = `${partition} on ${machine.name}`
+        const { highWatermark, newestOffset } = log
+        if (highWatermark > newestOffset) {
+          const text = `high watermark ${highWatermark} of ${where} is beyond ${newestOffset}`
+          throw new Violation('R3', text)
         }
+        const before = seen.get(where)
+        if (before?.log === log && before.highWatermark > highWatermark) {
+          const text = `high watermark of ${where} fell from ${before.highWatermark} to ${highWatermark}`
+          throw new Violation('R4', text)
+        }
+        seen.set(where, { log, highWatermark })
       }
     },
     atEnd({ partitions }) {

@@ -8,7 +8,7 @@ import { SimProcess } from '../world/process.ts'
 import { Scheduler } from '../world/scheduler.ts'
 import { Trace, type TraceOptions } from '../world/trace.ts'
 import { History } from '../workload/history.ts'
-import type { Plan, Step } from '../workload/plan.ts'
+import { ROLES, type Plan, type Step } from '../workload/plan.ts'
 import { DATA_DIR, Machine } from './machine.ts'
 import { markOfLog, Marks } from './marks.ts'
 import { fieldsText } from './sim-logger.ts'
@@ -25,9 +25,12 @@ export class Cluster {
   readonly marks: Marks = new Marks()
   /** What servers could not survive; the first ends the run. */
   readonly deaths: string[] = []
+  /** Machines with damage at rest: their disks prove nothing, what they serve does. */
+  readonly damaged: Set<string> = new Set()
   readonly #clientProcess: SimProcess
   readonly #nextOffsets = new Map<string, number>()
   #clientBus: SimBus | undefined
+  #latest: Machine | undefined
 
   constructor(plan: Plan, options: TraceOptions = {}) {
     this.plan = plan
@@ -53,10 +56,33 @@ export class Cluster {
     return this.network.hopUs()
   }
 
+  /** By its number, or by the role it has now (see ROLES). */
   machine(index: number): Machine {
-    const machine = this.machines[index % this.machines.length]
+    const machine = index < 0 ? this.#byRole(index) : this.machines[index % this.machines.length]
     if (machine === undefined) throw new Error('a cluster has machines')
+    if (index !== ROLES.latest) this.#latest = machine
     return machine
+  }
+
+  /** Roles are those in partition 0 of the first stream, as the newest metadata has them. */
+  #byRole(role: number): Machine | undefined {
+    if (role === ROLES.latest) return this.#latest ?? this.machines[0]
+    if (role === ROLES.metadataLeader) {
+      const { machines } = this
+      return (
+        machines.find(({ core }) => core?.context?.metadata.leadership.kind === 'here') ??
+        machines[0]
+      )
+    }
+    const contexts = this.machines.flatMap(({ core }) => (core?.context ? [core.context] : []))
+    const [newest] = contexts.toSorted(
+      (a, b) => b.metadata.state.appliedIndex - a.metadata.state.appliedIndex,
+    )
+    const partition = newest?.metadata.state.streams.get('st0')?.partitions[0]
+    const followers = partition?.replicas.filter((id) => id !== partition.leader) ?? []
+    const id =
+      role === ROLES.leader ? partition?.leader : followers[role === ROLES.follower ? 0 : 1]
+    return this.machines.find(({ name }) => name === id) ?? this.machines[0]
   }
 
   say(text: string): void {

@@ -65,10 +65,11 @@ async function catchMutant(mutant: Mutant, options: CatchOptions): Promise<Caugh
   })
   const started = performance.now()
   const seconds = (): number => (performance.now() - started) / 1_000
-  const draw = mutant.servers === undefined ? {} : { servers: mutant.servers }
-  const { name } = mutant
+  const { name, draw = {} } = mutant
+  let seeds = 0
   try {
     for (let seed = 1; seed <= options.seedsMax && seconds() < options.secondsMax; seed++) {
+      seeds = seed
       const outcome = await worker.run({ kind: 'seed', seed, draw, twice: false })
       const by =
         outcome.kind === 'died'
@@ -78,7 +79,7 @@ async function catchMutant(mutant: Mutant, options: CatchOptions): Promise<Caugh
             : undefined
       if (by !== undefined) return { name, by: by.slice(0, 160), seeds: seed, seconds: seconds() }
     }
-    return { name, by: undefined, seeds: options.seedsMax, seconds: seconds() }
+    return { name, by: undefined, seeds, seconds: seconds() }
   } finally {
     worker.stop()
   }

@@ -5,16 +5,19 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'sync-does-nothing',
     breaks: 'a log calls durable what it never synced [D2]',
+    draw: { servers: 1, faults: ['power-cut'], faultEveryMs: 2_000, syncPolicy: 'interval' },
     edits: [{ file: 'log/src/sync.ts', find: '      await active.file.sync()\n', replace: '' }],
   },
   {
     name: 'segment-sealed-unsynced',
     breaks: 'a segment is sealed without a sync of its end [T5]',
+    draw: { servers: 1, faults: ['power-cut'], faultEveryMs: 2_000, syncPolicy: 'interval' },
     edits: [{ file: 'log/src/roll.ts', find: '    await sealed.file.sync()\n', replace: '' }],
   },
   {
     name: 'names-not-synced',
     breaks: 'the names of new files are never synced [T5]',
+    draw: { servers: 1, faults: ['power-cut'], faultEveryMs: 2_000, syncPolicy: 'interval' },
     edits: [
       {
         file: 'log/src/sync.ts',
@@ -26,7 +29,13 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'streams-directory-not-synced',
     breaks: 'a power cut takes the directory of all streams [D2]',
-    servers: 3,
+    draw: {
+      servers: 3,
+      replicas: 3,
+      faults: ['power-cut'],
+      faultEveryMs: 4_000,
+      syncPolicy: 'always',
+    },
     edits: [
       {
         file: 'server/src/metadata/stream-directories.ts',
@@ -50,6 +59,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'time-runs-backwards',
     breaks: 'a clock that is set back shows in the log [O6]',
+    draw: { servers: 1, faults: ['clock'], faultEveryMs: 1_500 },
     edits: [
       {
         file: 'log/src/append.ts',
@@ -61,6 +71,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'torn-tail-kept',
     breaks: 'what a crash tore is left at the end of the log [T1]',
+    draw: { servers: 1, faults: ['power-cut'], faultEveryMs: 2_000, syncPolicy: 'interval' },
     edits: [
       {
         file: 'log/src/segment-recovery.ts',
@@ -72,6 +83,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'checkpoint-beyond-durable',
     breaks: 'the high watermark on disk names what is not durable [R3]',
+    draw: { servers: 1, faults: ['power-cut'], faultEveryMs: 2_000, syncPolicy: 'interval' },
     edits: [
       {
         file: 'log/src/hints.ts',
@@ -83,6 +95,12 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'failed-sync-ignored',
     breaks: 'a sync that failed is taken for done [D7]',
+    draw: {
+      servers: 1,
+      faults: ['disk-error', 'power-cut'],
+      faultEveryMs: 1_500,
+      syncPolicy: 'interval',
+    },
     edits: [
       {
         file: 'log/src/sync.ts',
@@ -97,6 +115,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'expected-offset-ignored',
     breaks: 'the offset a publisher expects is not compared [O7]',
+    draw: { servers: 1, faults: ['kill'], faultEveryMs: 3_000 },
     edits: [
       {
         file: 'server/src/partition/ingest.ts',
@@ -108,6 +127,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'refused-and-stored',
     breaks: 'a message whose expected offset is wrong is refused and stored all the same [D5]',
+    draw: { servers: 1, faults: ['kill'], faultEveryMs: 3_000 },
     edits: [
       {
         file: 'server/src/partition/ingest.ts',
@@ -131,7 +151,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'reader-sees-uncommitted',
     breaks: 'subscribers get what is not committed [R4, O2]',
-    servers: 3,
+    draw: { servers: 3, replicas: 3, faults: ['kill', 'cut'], faultEveryMs: 2_000 },
     edits: [
       {
         file: 'server/src/api/subscribe.ts',

@@ -5,7 +5,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: 'vote-not-persisted',
     breaks: 'a vote is given before, and without, being written down [M6]',
-    servers: 3,
+    draw: { servers: 3, faults: ['kill', 'power-cut', 'cut', 'route'], faultEveryMs: 1_500 },
     edits: [
       {
         file: 'raft/src/votes.ts',
@@ -17,7 +17,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: 'hard-state-not-written',
     breaks: 'term and vote never reach the disk [M6]',
-    servers: 3,
+    draw: { servers: 3, faults: ['kill', 'power-cut', 'cut', 'route'], faultEveryMs: 1_500 },
     edits: [
       {
         file: 'server/src/raft/store/raft-store.ts',
@@ -29,7 +29,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: 'votes-twice',
     breaks: 'a server votes for several candidates of one term [M1]',
-    servers: 3,
+    draw: { servers: 3, faults: ['kill', 'power-cut', 'cut', 'route'], faultEveryMs: 1_500 },
     edits: [
       {
         file: 'raft/src/votes.ts',
@@ -41,7 +41,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: 'minority-decides',
     breaks: 'half of the voters elect and commit [M1, M4]',
-    servers: 3,
+    draw: { servers: 3, faults: ['cut', 'freeze', 'kill'], faultEveryMs: 2_000 },
     edits: [
       {
         file: 'raft/src/quorum.ts',
@@ -53,7 +53,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: 'raft-answers-before-sync',
     breaks: 'entries are acknowledged to the metadata leader before they are durable [M6]',
-    servers: 3,
+    draw: { servers: 3, faults: ['power-cut'], faultEveryMs: 2_000 },
     edits: [
       {
         file: 'raft/src/durability.ts',
@@ -70,7 +70,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: 'raft-log-not-matched',
     breaks: 'entries are appended behind others than the leader has [M3]',
-    servers: 3,
+    draw: { servers: 3, faults: ['cut', 'freeze', 'kill'], faultEveryMs: 2_000 },
     edits: [
       {
         file: 'raft/src/follower.ts',
@@ -82,7 +82,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: 'elects-whoever-asks',
     breaks: 'a candidate that lacks committed entries is elected [M4]',
-    servers: 3,
+    draw: { servers: 3, faults: ['cut', 'freeze', 'kill'], faultEveryMs: 2_000 },
     edits: [
       {
         file: 'raft/src/raft-log.ts',
@@ -95,7 +95,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: 'metadata-apply-differs',
     breaks: 'applying an operation gives another state on the server that proposed it [M7]',
-    servers: 3,
+    draw: { servers: 3 },
     edits: [
       {
         file: 'server/src/metadata/metadata.ts',
@@ -108,7 +108,7 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
   {
     name: 'deletes-what-metadata-misses',
     breaks: 'directories of streams that the metadata does not know are removed at start [M9]',
-    servers: 3,
+    draw: { servers: 3 },
     edits: [
       {
         file: 'server/src/metadata/stream-directories.ts',

@@ -1,3 +1,5 @@
+import type { DrawOptions } from '../workload/draw-plan.ts'
+
 /**
  * Planted bugs: changes of the product's source that a simulator worth its name must catch. They
  * are applied to the text of a module as it is loaded, in a process of their own.
@@ -15,8 +17,8 @@ export interface Mutant {
   /** What goes wrong, in one line. */
   readonly breaks: string
   readonly edits: readonly Edit[]
-  /** Size of cluster that shows it; both when absent. */
-  readonly servers?: number
+  /** What runs show it best; any when absent. */
+  readonly draw?: DrawOptions
 }
 
 /** The environment variable that names the mutant of a process. */

@@ -10,6 +10,13 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'ack-before-sync',
     breaks: 'ALL is acknowledged, and the high watermark moves, before the leader has synced [D2]',
+    draw: {
+      servers: 1,
+      faults: ['power-cut'],
+      faultEveryMs: 1_500,
+      syncPolicy: 'interval',
+      syncUs: 40_000,
+    },
     edits: [
       {
         file: LEADER,
@@ -32,7 +39,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'high-watermark-is-max',
     breaks: 'the high watermark follows the leader alone, not the slowest of the ISR [R4]',
-    servers: 3,
+    draw: { servers: 3, faults: ['kill', 'cut'], faultEveryMs: 2_500 },
     edits: [
       {
         file: LEADER,
@@ -44,7 +51,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'min-isr-ignored',
     breaks: 'messages are committed though the ISR is smaller than its minimum [R5]',
-    servers: 3,
+    draw: { servers: 3 },
     edits: [
       {
         file: LEADER,
@@ -54,24 +61,9 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'deposed-leader-goes-on',
-    breaks: 'a leader that was deposed raises its high watermark and acknowledges [E2]',
-    servers: 3,
-    edits: [
-      {
-        file: REPLICA_SET,
-        find: `    if (metadata.leaderEpoch > leaderEpoch || metadata.leader !== serverId) {
-      this.#fence('deposed')
-      return
-    }`,
-        replace: '',
-      },
-    ],
-  },
-  {
     name: 'fetch-epoch-unchecked',
     breaks: 'a leader counts fetches of followers of another leadership [G9]',
-    servers: 3,
+    draw: { servers: 3, faults: ['kill', 'cut', 'freeze'], faultEveryMs: 2_000 },
     edits: [
       {
         file: REPLICA_SET,
@@ -83,7 +75,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'joins-isr-without-the-records',
     breaks: 'a replica joins the ISR without what is committed [KIP-966, LB 7.A4]',
-    servers: 3,
+    draw: { servers: 3, faults: ['kill', 'freeze', 'cut'], faultEveryMs: 2_000 },
     edits: [
       {
         file: REPLICA_SET,
@@ -101,7 +93,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'stale-isr-add',
     breaks:
       'ISR changes apply whatever leadership and partition epoch they were decided under [R7]',
-    servers: 3,
+    draw: { servers: 3 },
     edits: [
       {
         file: 'metadata/src/operations/isr.ts',
@@ -119,7 +111,12 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'joining-replica-not-counted',
     breaks:
       'a replica that is about to join is not waited for, and may be elected without the tail [R4]',
-    servers: 3,
+    draw: {
+      servers: 3,
+      replicas: 3,
+      faults: ['kill', 'cut', 'freeze', 'power-cut'],
+      faultEveryMs: 2_000,
+    },
     edits: [
       {
         file: 'replication/src/isr.ts',
@@ -132,7 +129,12 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'leaving-replica-not-counted',
     breaks:
       'a replica is not waited for as soon as its removal is proposed; it can still be elected [R4]',
-    servers: 3,
+    draw: {
+      servers: 3,
+      replicas: 3,
+      faults: ['kill', 'cut', 'freeze', 'power-cut'],
+      faultEveryMs: 2_000,
+    },
     edits: [
       {
         file: 'replication/src/isr.ts',
@@ -144,7 +146,14 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'follower-reports-unsynced',
     breaks: 'a follower reports what it has only written [R4, D3]',
-    servers: 3,
+    draw: {
+      servers: 3,
+      replicas: 3,
+      faults: ['power-cut'],
+      faultEveryMs: 2_500,
+      syncPolicy: 'interval',
+      syncUs: 40_000,
+    },
     edits: [
       {
         file: FOLLOWER,
@@ -161,7 +170,12 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'replica-with-more-accepted',
     breaks: 'a follower that holds other records than its leader is counted for them [LB 7.A3]',
-    servers: 3,
+    draw: {
+      servers: 3,
+      replicas: 3,
+      faults: ['kill', 'cut', 'freeze', 'power-cut'],
+      faultEveryMs: 2_000,
+    },
     edits: [
       {
         file: REPLICAS,
@@ -173,7 +187,12 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'truncates-by-high-watermark',
     breaks: 'a follower cuts at its own high watermark instead of asking its leader [KIP-101, G2]',
-    servers: 3,
+    draw: {
+      servers: 3,
+      replicas: 3,
+      faults: ['kill', 'cut', 'freeze', 'power-cut'],
+      faultEveryMs: 2_000,
+    },
     edits: [
       {
         file: FOLLOWER,
@@ -185,7 +204,12 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'never-truncates',
     breaks: 'a follower keeps records that its leader never had [R1]',
-    servers: 3,
+    draw: {
+      servers: 3,
+      replicas: 3,
+      faults: ['kill', 'cut', 'freeze', 'power-cut'],
+      faultEveryMs: 2_000,
+    },
     edits: [
       { file: FOLLOWER, find: 'return this.#cut(step.end)', replace: 'return this.#makeDurable()' },
     ],
@@ -193,7 +217,12 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'truncates-committed',
     breaks: 'a follower gives up committed records when its leader lacks them [R6]',
-    servers: 3,
+    draw: {
+      servers: 3,
+      replicas: 3,
+      faults: ['kill', 'cut', 'freeze', 'power-cut'],
+      faultEveryMs: 2_000,
+    },
     edits: [
       {
         file: 'replication/src/truncation.ts',
@@ -205,7 +234,12 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'epoch-led-twice',
     breaks: 'a server leads again in an epoch that it led before a crash [E1]',
-    servers: 3,
+    draw: {
+      servers: 3,
+      replicas: 3,
+      faults: ['kill', 'cut', 'freeze', 'power-cut'],
+      faultEveryMs: 2_000,
+    },
     edits: [
       {
         file: 'replication/src/leadership.ts',

@@ -1,6 +1,7 @@
 /** Many seeds on all cores: regressions first, then seeds until the budget is spent. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { Marks, OWED_MARKS } from '../cluster/marks.ts'
+import { SCENARIOS } from '../scenarios/scenarios.ts'
 import { drawPlan, type DrawOptions } from '../workload/draw-plan.ts'
 import { parsePlan, planText, type Plan } from '../workload/plan.ts'
 import type { RunReport } from './run-plan.ts'
@@ -18,6 +19,8 @@ export interface BatchOptions {
   readonly owesMarks: boolean
   /** Where failing plans are kept. */
   readonly regressions: string
+  /** Named scenarios run with so many seeds each before the others. */
+  readonly scenarioSeeds: number
   readonly saves: boolean
   readonly say: (line: string) => void
 }
@@ -64,7 +67,10 @@ class Batch {
     this.#options = options
     this.#nextSeed = options.firstSeed
     this.#untilMs = performance.now() + options.minutes * 60_000
-    this.#regressions = savedPlans(options.regressions)
+    this.#regressions = [
+      ...savedPlans(options.regressions),
+      ...scenarioPlans(options.scenarioSeeds),
+    ]
   }
 
   /** Takes jobs until none is left. */
@@ -160,4 +166,13 @@ function savedPlans(directory: string): [string, Plan][] {
     // Nothing was ever saved.
   }
   return names.map((name) => [name, parsePlan(readFileSync(`${directory}/${name}`, 'utf8'))])
+}
+
+function scenarioPlans(seeds: number): [string, Plan][] {
+  return Array.from({ length: seeds }, (_, index) => index + 1).flatMap((seed) =>
+    SCENARIOS.map(({ number, plan }): [string, Plan] => [
+      `scenario ${number} seed ${seed}`,
+      plan(seed),
+    ]),
+  )
 }

@@ -168,6 +168,7 @@ async function readPartition(cluster: Cluster, at: Partition): Promise<FinalPart
   const read = machine ? await subscribe(cluster, step, action, machine) : undefined
   const logs = new Map<string, ReplicaLog>()
   for (const { name, disk } of cluster.machines) {
+    if (cluster.damaged.has(name)) continue
     const log = readReplicaLog(disk, cluster.partitionDirectory(stream, partition))
     if (log && replicas.includes(name)) logs.set(name, log)
   }

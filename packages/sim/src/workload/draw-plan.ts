@@ -11,6 +11,11 @@ export interface DrawOptions {
   readonly lengthMs?: number
   /** Replicas of every stream, instead of drawing them. */
   readonly replicas?: number
+  /** Only these faults, and how often, milliseconds. */
+  readonly faults?: readonly FaultAction['kind'][]
+  readonly faultEveryMs?: number
+  readonly syncPolicy?: Plan['syncPolicy']
+  readonly syncUs?: number
 }
 
 type Settings = {
@@ -51,17 +56,17 @@ export function drawPlan(seed: number, options: DrawOptions = {}): Plan {
     partitions: 1 + shape.integer(2),
     lengthMs,
     clientEveryMs: 150 + shape.integer(900),
-    faultEveryMs: 1_500 + shape.integer(9_000),
-    faults: drawFaults(random.of('faults'), servers),
+    faultEveryMs: options.faultEveryMs ?? 1_500 + shape.integer(9_000),
+    faults: options.faults ?? drawFaults(random.of('faults'), servers),
     replicas: options.replicas,
   }
   return {
     seed,
     servers,
-    syncPolicy: shape.pick(['interval', 'interval', 'always', 'never']),
+    syncPolicy: options.syncPolicy ?? shape.pick(['interval', 'interval', 'always', 'never']),
     segmentBytes: shape.pick([1_024, 4_096, 65_536]),
-    meanDelayUs: shape.pick([100, 300, 2_000, 20_000]),
-    syncUs: shape.pick([100, 400, 5_000]),
+    meanDelayUs: shape.pick([100, 300, 2_000, 10_000]),
+    syncUs: options.syncUs ?? shape.pick([100, 400, 5_000, 40_000]),
     lengthMs,
     steps: drawSteps(random, settings),
   }
@@ -83,7 +88,7 @@ function drawSteps(random: SimRandom, settings: Settings): Step[] {
     const via = draw.integer(settings.servers)
     steps.push({
       id: steps.length,
-      atMs: Math.round(atMs),
+      atMs: Math.round(atMs * 100) / 100,
       via,
       toLeader: draw.chance(0.7),
       action,
@@ -101,8 +106,12 @@ function drawSteps(random: SimRandom, settings: Settings): Step[] {
   const faults = random.of('faults at')
   if (settings.faults.length > 0) {
     let at = atMs + pause(faults, settings.faultEveryMs)
+    const busy = steps.filter(({ action }) => action.kind === 'publish').map(({ atMs: ms }) => ms)
     for (; at < settings.lengthMs; at += pause(faults, settings.faultEveryMs)) {
-      add(at, drawFault(faults, settings))
+      // Half of the faults fall into the midst of a publish, where something is at stake.
+      const publish = faults.chance(0.5) ? busy.findLast((ms) => ms <= at) : undefined
+      const midst = publish === undefined ? at : publish + faults.pick([3, 30, 150]) * faults.next()
+      add(midst, drawFault(faults, settings))
     }
   }
   return steps.toSorted((a, b) => a.atMs - b.atMs || a.id - b.id)
@@ -215,6 +224,9 @@ function drawFault(random: SimRandom, settings: Settings): FaultAction {
       }
     case 'route':
       return drawRoute(random, settings.servers, forMs)
+    case 'damage':
+      // Only scripted: what may be damaged depends on who else holds it.
+      throw new Error('damage is not drawn')
     default:
       return kind satisfies never
   }

@@ -3,6 +3,7 @@ import { DiskError } from '@liftbridge/log'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Machine } from '../cluster/machine.ts'
 import type { DiskFault } from '../disk.ts'
+import { damage } from './damage.ts'
 import type { FaultAction } from './plan.ts'
 
 export class Nemesis {
@@ -36,6 +37,8 @@ export class Nemesis {
       case 'nats-restart':
         this.#cluster.nats.stop()
         return this.#later(action.downMs, () => this.#cluster.nats.start())
+      case 'damage':
+        return this.#damage(action)
       case 'cut':
         return this.#cut(action)
       case 'route':
@@ -105,6 +108,12 @@ export class Nemesis {
     }
     machine.wipe()
     this.#later(downMs, () => machine.start())
+  }
+
+  #damage(action: Extract<FaultAction, { kind: 'damage' }>): void {
+    const machine = this.#cluster.machine(action.server)
+    this.#cluster.damaged.add(machine.name)
+    damage(machine, action)
   }
 
   /** One good copy of everything promised stays, or there would be nothing to check [3a, fault atlas]. */

@@ -56,7 +56,26 @@ export type ClientAction =
     }
   | { readonly kind: 'metadata' }
 
+/** Stand for a server by what it is at that moment; `latest` for the one that was meant last. */
+export const ROLES = {
+  leader: -1,
+  follower: -2,
+  otherFollower: -3,
+  metadataLeader: -4,
+  latest: -9,
+} as const
+
+/** Files that damage may hit. */
+export type DamagedFile = 'log' | 'index' | 'epochs' | 'checkpoint' | 'snapshot'
+
 export type FaultAction =
+  | {
+      /** At rest: the server is down meanwhile, and is killed when it is not. */
+      readonly kind: 'damage'
+      readonly server: number
+      readonly file: DamagedFile
+      readonly how: 'flip-bit' | 'zeros-behind' | 'garbage' | 'empty' | 'remove'
+    }
   | { readonly kind: 'kill'; readonly servers: readonly number[]; readonly downMs: number }
   | { readonly kind: 'power-cut'; readonly servers: readonly number[]; readonly downMs: number }
   | { readonly kind: 'terminate'; readonly server: number; readonly downMs: number }
@@ -138,6 +157,7 @@ export const FAULT_KINDS: ReadonlySet<Action['kind']> = new Set([
   'nats-restart',
   'cut',
   'route',
+  'damage',
 ])
 
 export function isFault(action: Action): action is FaultAction {

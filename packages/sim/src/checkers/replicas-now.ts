@@ -1,0 +1,33 @@
+/** What runs where at this moment, as the checkers that look during a run see it. */
+import type { PartitionState, StreamState } from '@liftbridge/metadata'
+import type { Cluster } from '../cluster/cluster.ts'
+import type { Machine } from '../cluster/machine.ts'
+
+type Context = NonNullable<NonNullable<Machine['core']>['context']>
+export type RunningPartition = NonNullable<ReturnType<Context['partitions']['get']>>
+
+export interface ReplicaNow {
+  readonly machine: Machine
+  /** The server's own view of the metadata, which may be old. */
+  readonly stream: StreamState
+  readonly state: PartitionState
+  readonly running: RunningPartition
+  /** The same for all replicas of one incarnation of a partition. */
+  readonly partition: string
+}
+
+/** Every partition that runs on any server. */
+export function* replicasNow(cluster: Cluster): Generator<ReplicaNow> {
+  for (const machine of cluster.machines) {
+    const context = machine.core?.context
+    if (context === undefined) continue
+    for (const stream of context.metadata.state.streams.values()) {
+      for (const state of stream.partitions) {
+        const running = context.partitions.get(stream.name, state.id)
+        if (running === undefined || running.incarnation !== stream.incarnation) continue
+        const partition = `${stream.name}/${state.id} of incarnation ${stream.incarnation}`
+        yield { machine, stream, state, running, partition }
+      }
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/** What disks do: power that goes, damage at rest, files that say nonsense. */
+import { ROLES } from '../workload/plan.ts'
+import { Script, type Scenario } from './script.ts'
+
+const { leader, follower, latest } = ROLES
+const ALL = [0, 1, 2]
+
+export const DISK_SCENARIOS: readonly Scenario[] = [
+  {
+    number: 8,
+    name: 'NATS #7564: all servers lose power at once, again and again',
+    plan: (seed) => {
+      const script = new Script(seed, { syncUs: 2_000 }).create({ minIsr: 2 })
+      for (let round = 0; round < 4; round++) {
+        script
+          .publish(25)
+          .wait(2 + 5 * round)
+          .powerCut(ALL, 500)
+          .wait(7_000)
+      }
+      return script.wait(3_000).plan()
+    },
+  },
+  {
+    number: 10,
+    name: 'NATS #7549: bits flip on one replica, and then its leader dies',
+    plan: (seed) =>
+      new Script(seed)
+        .create({ minIsr: 2 })
+        .publish(30)
+        .wait(7_000)
+        .damage(follower, 'log', 'flip-bit')
+        .kill(latest, 10)
+        .wait(10)
+        .do({ kind: 'kill', servers: [], downMs: 1 })
+        .wait(2_000)
+        .kill(leader, 4_000)
+        .wait(8_000)
+        .publish(10)
+        .wait(5_000)
+        .plan(),
+  },
+  {
+    number: 15,
+    name: 'etcd #14370: a lone server loses power right after an acknowledgement',
+    plan: (seed) => {
+      const script = new Script(seed, { servers: 1, syncUs: 3_000 }).create({ replicas: 1 })
+      for (let round = 0; round < 8; round++) {
+        script
+          .publish(10)
+          .wait(1 + 2 * round)
+          .powerCut([0], 200)
+          .wait(1_500)
+      }
+      return script.plan()
+    },
+  },
+  {
+    number: 16,
+    name: 'etcd #5230, #6515: a torn tail, and one of zeros',
+    plan: (seed) => {
+      const script = new Script(seed, { syncUs: 5_000 }).create()
+      for (let round = 0; round < 3; round++) {
+        script.publish(20, 'leader').wait(3).powerCut([leader], 2_000).wait(100)
+        script.damage(latest, 'log', 'zeros-behind').wait(6_000).publish(5).wait(500)
+      }
+      return script.wait(3_000).plan()
+    },
+  },
+  {
+    number: 21,
+    name: 'Liftbridge #411, #243: garbage for indexes, epochs and checkpoints at start',
+    plan: (seed) => {
+      const script = new Script(seed, { segmentBytes: 1_024 })
+        .create({ minIsr: 2 })
+        .publish(40)
+        .wait(7_000)
+      script.do({ kind: 'kill', servers: ALL, downMs: 2_000 }).wait(100)
+      for (const server of ALL) {
+        script.damage(server, 'index', 'garbage').damage(server, 'checkpoint', 'garbage')
+        script.damage(
+          server,
+          'epochs',
+          server === 0 ? 'empty' : server === 1 ? 'garbage' : 'remove',
+        )
+      }
+      return script.wait(6_000).publish(10).wait(5_000).plan()
+    },
+  },
+]

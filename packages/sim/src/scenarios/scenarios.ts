@@ -1,0 +1,11 @@
+/** All named scenarios, by their numbers. */
+import { DISK_SCENARIOS } from './disk-scenarios.ts'
+import { METADATA_SCENARIOS } from './metadata-scenarios.ts'
+import { REPLICATION_SCENARIOS } from './replication-scenarios.ts'
+import type { Scenario } from './script.ts'
+
+export const SCENARIOS: readonly Scenario[] = [
+  ...REPLICATION_SCENARIOS,
+  ...DISK_SCENARIOS,
+  ...METADATA_SCENARIOS,
+].toSorted((a, b) => a.number - b.number)

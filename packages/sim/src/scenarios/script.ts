@@ -1,0 +1,89 @@
+/** A plan written by hand, one action after the other. */
+import type { Action, AckWish, FaultAction, Plan, Step } from '../workload/plan.ts'
+
+export interface Scenario {
+  /** As the list of known failures of such systems numbers it. */
+  readonly number: number
+  readonly name: string
+  readonly plan: (seed: number) => Plan
+}
+
+/** Builds the steps; times are moved on by `wait`. */
+export class Script {
+  readonly #steps: Step[] = []
+  readonly #settings: Omit<Plan, 'steps' | 'lengthMs'>
+  #nowMs = 3_000
+
+  constructor(seed: number, settings: Partial<Plan> = {}) {
+    this.#settings = {
+      seed,
+      servers: 3,
+      syncPolicy: 'interval',
+      segmentBytes: 4_096,
+      meanDelayUs: 200,
+      syncUs: 400,
+      ...settings,
+    }
+  }
+
+  wait(ms: number): this {
+    this.#nowMs += ms
+    return this
+  }
+
+  do(action: Action): this {
+    const id = this.#steps.length
+    const { servers } = this.#settings
+    this.#steps.push({ id, atMs: this.#nowMs, via: id % servers, toLeader: true, action })
+    return this
+  }
+
+  create(options: { readonly replicas?: number; readonly minIsr?: number } = {}): this {
+    const { replicas = this.#settings.servers, minIsr = 1 } = options
+    return this.do({
+      kind: 'create',
+      stream: 'st0',
+      partitions: 1,
+      replicas,
+      minIsr,
+      concurrency: false,
+      retentionMessages: 0,
+    }).wait(1_000)
+  }
+
+  /** Publishes a run of messages, which may still be under way when the next action comes. */
+  publish(count: number, policy: AckWish = 'all'): this {
+    return this.do({
+      kind: 'publish',
+      stream: 'st0',
+      partition: 0,
+      count,
+      policy,
+      way: 'async',
+      bytes: 60,
+      expect: false,
+    })
+  }
+
+  readonly(readonly: boolean): this {
+    return this.do({ kind: 'readonly', stream: 'st0', partitions: [0], readonly })
+  }
+
+  kill(server: number, downMs: number): this {
+    return this.do({ kind: 'kill', servers: [server], downMs })
+  }
+
+  powerCut(servers: readonly number[], downMs: number): this {
+    return this.do({ kind: 'power-cut', servers, downMs })
+  }
+
+  damage(server: number, file: Damage['file'], how: Damage['how']): this {
+    return this.do({ kind: 'damage', server, file, how })
+  }
+
+  plan(): Plan {
+    return { ...this.#settings, steps: this.#steps, lengthMs: this.#nowMs + 1_000 }
+  }
+}
+
+type Damage = Extract<FaultAction, { kind: 'damage' }>
