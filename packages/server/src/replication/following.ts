@@ -58,6 +58,8 @@ export class Following {
   #writing: Promise<void> = Promise.resolve()
   /** The request that waits for its answer; 0 when none does. */
   #requestId = 0
+  /** Appends in a row that the log did not take. */
+  #refusals = 0
   #ended = false
 
   constructor(options: FollowingOptions) {
@@ -173,12 +175,13 @@ export class Following {
       this.#onAppendFailed(error)
       return
     }
+    this.#refusals = 0
     this.#step({ kind: 'appended', log: viewOf(log), now: this.#now })
   }
 
   /** Records that do not verify, or a full disk, leave the log as it was [R9, T4]. */
   #onAppendFailed(error: unknown): void {
-    const { log, logger, stream, partition } = this.#options
+    const { log, logger, stream, partition, core, clock } = this.#options
     if (this.#ended) return
     if (log.state !== 'open') {
       this.#fail('the log cannot be written', error)
@@ -188,7 +191,13 @@ export class Following {
       ...this.#at(),
       error,
     })
-    this.#step({ kind: 'append-refused', log: viewOf(log), now: this.#now })
+    // The leader answers every attempt, so the core sees no reason to ask less often; the log is one.
+    const { retryMinMs, retryMaxMs } = core
+    const pauseMs = Math.min(retryMinMs * 2 ** Math.min(this.#refusals, 16), retryMaxMs)
+    this.#refusals++
+    clock.after(pauseMs, () => {
+      this.#step({ kind: 'append-refused', log: viewOf(log), now: this.#now })
+    })
   }
 
   /** Never rejects. */
