@@ -234,6 +234,28 @@ describe('a new cluster', () => {
     assert.ok(world.get('d').ledger.texts.length === 5)
   })
 
+  it('is founded after all when a crash interrupted it anywhere', async () => {
+    for (let operation = 1; operation <= 50; operation++) {
+      const world = new RaftWorld(`founding ${operation}`)
+      const disk = world.disk('a')
+      let left = operation
+      // The machine as it is at this moment: what was written is there, nothing more comes.
+      disk.onOperation = () => {
+        if (--left === 0) world.disks.set('a', disk.fork())
+        return undefined
+      }
+      await world.start('a', SEED)
+      await world.leader()
+      disk.onOperation = undefined
+      world.get('a').process.kill()
+      world.running.delete('a')
+      assert.ok(left <= 0, `there are only ${operation + left} operations`)
+      await world.start('a', SEED)
+      await world.leader()
+      await proposeMany(world, 'a', 1)
+    }
+  })
+
   it('by a seed that comes after those who wait for it', async () => {
     const world = new RaftWorld(5)
     for (const id of ['b', 'c']) await world.start(id)

@@ -5,9 +5,7 @@ import type {
   RaftParameters,
   RaftStatus,
   Role,
-  StoredState,
 } from '@liftbridge/raft'
-import { bootstrapState } from '@liftbridge/raft'
 import type { ClusterSubjects } from '@liftbridge/wire'
 import type { Bus } from '../bus.ts'
 import type { Clock, Random, Timer } from '../clock.ts'
@@ -19,11 +17,11 @@ import {
   type MetadataLeadership,
   type StateMachine,
 } from '../metadata/consensus.ts'
-import { planFirstStart, type BootstrapSettings } from './bootstrap.ts'
+import type { BootstrapSettings } from './bootstrap.ts'
+import { firstState } from './first-state.ts'
 import { PendingAnswers } from './pending-answers.ts'
 import { RaftDriver } from './raft-driver.ts'
-import { askToJoin } from './joiner.ts'
-import { Membership, type JoinProgress } from './membership.ts'
+import { Membership } from './membership.ts'
 import type { RaftNetwork } from './raft-network.ts'
 import type { OpenedRaftStore } from './store/raft-store.ts'
 import { RaftStoreUnreadable } from './store/unreadable.ts'
@@ -50,9 +48,6 @@ const PROPOSAL_TIMEOUT_MS = 5_000
 const PROPOSALS_MAX = 4096
 /** The core itself gives up a hand-over after an election's time. */
 const HAND_OVER_TIMEOUT_MS = 3_000
-/** How long the first start waits for NATS. */
-const CONNECT_WAIT_MS = 20_000
-const RETRY_MS = 500
 
 /** What became of something that was asked of the core. */
 interface Done<Result> {
@@ -96,7 +91,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
   async start(machine: StateMachine<Result>): Promise<void> {
     this.#restore(machine)
     const { serverId, opened, network, clock, random, logger, parameters } = this.#options
-    const { stored, progress } = await this.#firstState()
+    const { stored, progress } = await firstState(this.#options)
     if (this.#closing !== undefined) throw new ConsensusError('closed', 'metadata is closed')
     const driver = new RaftDriver<Result>({
       self: serverId,
@@ -260,52 +255,6 @@ export class RaftConsensus<Result> implements Consensus<Result> {
     machine.restore(stored.snapshot.index, state)
   }
 
-  /** What is stored; for a first server of a new cluster, the cluster's first entry [LB 2.2]. */
-  async #firstState(): Promise<{
-    readonly stored: StoredState
-    readonly progress: JoinProgress
-  }> {
-    const { opened, serverId, settings, logger, bus, subjects } = this.#options
-    const { stored, store, joinStage } = opened
-    if (!isNew(stored)) return { stored, progress: { stage: joinStage, admittedAt: undefined } }
-    // Before anybody can send anything that this server, were it not new, had lost.
-    if (joinStage !== 'joining') await store.setJoinStage('joining')
-    const plan = planFirstStart(serverId, settings)
-    if (plan.kind === 'join') {
-      return { stored, progress: { stage: 'joining', admittedAt: undefined } }
-    }
-    // The flags of the first start often stay: whoever lost its disk is no founder but comes back.
-    await this.#untilConnected()
-    const context = { bus, serverId, subject: subjects.raftJoin }
-    const answer = await askToJoin(context, 'joining')
-    if (answer.kind !== 'unanswered') {
-      logger.info('a cluster is there already: joining it instead of making a new one')
-      const admittedAt = answer.kind === 'joined' ? answer.index : undefined
-      return { stored, progress: { stage: 'joining', admittedAt } }
-    }
-    const servers = plan.configuration.servers.map(({ id }) => id)
-    logger.info('bootstrapping a new metadata cluster', { servers })
-    await store.setJoinStage(undefined)
-    const first = bootstrapState(plan.configuration)
-    await store.persist({
-      sequence: 0,
-      hardState: first.hardState,
-      resetTo: undefined,
-      truncateFrom: undefined,
-      append: first.entries,
-      compactThrough: undefined,
-    })
-    return { stored: first, progress: { stage: undefined, admittedAt: undefined } }
-  }
-
-  /** Without NATS nobody can say whether there is a cluster; founding one can wait a while. */
-  async #untilConnected(): Promise<void> {
-    const { bus, clock } = this.#options
-    for (let waitedMs = 0; !bus.connected && waitedMs < CONNECT_WAIT_MS; waitedMs += RETRY_MS) {
-      await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
-    }
-  }
-
   #running(): RaftDriver<Result> {
     const driver = this.#driver
     if (driver === undefined) throw new ConsensusError('closed', 'metadata is not open yet')
@@ -419,7 +368,3 @@ export class RaftConsensus<Result> implements Consensus<Result> {
     }
   }
 }
-
-/** Never a member of any cluster [LB 2.2]. */
-const isNew = ({ hardState, snapshot, entries }: StoredState): boolean =>
-  hardState.term === 0 && snapshot === undefined && entries.length === 0
