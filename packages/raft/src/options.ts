@@ -14,7 +14,7 @@ export interface RaftParameters {
   /**
    * An idle leader tells a peer of a new commit index after a time drawn from once to twice this.
    * Go's leader sends an empty AppendEntries at this pace for ever; ours only while the peer has
-   * not acknowledged the commit index, so an idle cluster costs heartbeats alone.
+   * not acknowledged the commit index, and then at the pace of `commitRefreshMs`.
    */
   readonly commitTimeoutMs: number
   /**
@@ -22,6 +22,11 @@ export interface RaftParameters {
    * It costs one small request for each burst of proposals and spares a follower up to 100 ms.
    */
   readonly spreadCommitAtOnce: boolean
+  /**
+   * A peer that got nothing else for this long gets an empty AppendEntries: it may have restarted
+   * unnoticed, and heartbeats do not tell the commit index that it has forgotten. Not in Go.
+   */
+  readonly commitRefreshMs: number
   /** A leader that a quorum has not answered for this long steps down. */
   readonly leaderLeaseTimeoutMs: number
   readonly appendEntriesMax: number
@@ -58,6 +63,7 @@ export const DEFAULT_PARAMETERS: RaftParameters = {
   heartbeatIntervalMs: 100,
   commitTimeoutMs: 50,
   spreadCommitAtOnce: true,
+  commitRefreshMs: 1000,
   leaderLeaseTimeoutMs: 500,
   appendEntriesMax: 64,
   appendMaxBytes: 512 * 1024,

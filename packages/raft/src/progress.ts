@@ -26,6 +26,8 @@ export interface Progress {
   knownCommit: Index
   /** When it is to be told a later one, if nothing else tells it before. Infinity: no need. */
   commitDueAt: Moment
+  /** When it is told the commit index even though it is known to know it. */
+  commitRefreshAt: Moment
   /** AppendEntries or the snapshot not yet answered. */
   readonly inFlight: Map<RequestId, Flight>
   readonly heartbeats: Map<RequestId, number>
@@ -56,6 +58,7 @@ export function newProgress(core: Core, id: ServerId): Progress {
     matchIndex: 0,
     knownCommit: 0,
     commitDueAt: Infinity,
+    commitRefreshAt: core.now,
     inFlight: new Map(),
     heartbeats: new Map(),
     heartbeatDueAt: core.now,

@@ -30,7 +30,11 @@ function maySend(core: Core, progress: Progress): boolean {
 
 /** An empty AppendEntries only into an empty pipeline: else what is in flight is about to tell. */
 function owesCommit(core: Core, progress: Progress): boolean {
-  return progress.commitDueAt <= core.now && progress.inFlight.size === 0
+  return commitTellAt(progress) <= core.now && progress.inFlight.size === 0
+}
+
+function commitTellAt({ commitDueAt, commitRefreshAt }: Progress): Moment {
+  return Math.min(commitDueAt, commitRefreshAt)
 }
 
 interface Sending {
@@ -59,6 +63,7 @@ function sendEntries(core: Core, { leader, progress, previousTerm }: Sending): v
   })
   progress.inFlight.set(id, { previousIndex, lastIndex, commitIndex, round: leader.round })
   progress.commitDueAt = Infinity
+  progress.commitRefreshAt = core.now + parameters.commitRefreshMs
   if (progress.mode === 'pipeline') progress.nextIndex = lastIndex + 1
 }
 
@@ -178,6 +183,6 @@ export function peerDeadline(core: Core, leader: LeaderState, progress: Progress
   const heartbeat = heartbeatDueAt(core, leader, progress)
   if (progress.inFlight.size > 0) return heartbeat
   const behind = progress.nextIndex <= core.log.lastIndex
-  const due = behind ? progress.pausedUntil : Math.max(progress.commitDueAt, progress.pausedUntil)
+  const due = behind ? progress.pausedUntil : Math.max(commitTellAt(progress), progress.pausedUntil)
   return Math.min(heartbeat, due)
 }
