@@ -14,7 +14,7 @@ import type { SimBus } from './world/bus.ts'
 import { SimClock } from './world/clock.ts'
 import { SimNats } from './world/nats.ts'
 import { Network } from './world/network.ts'
-import { SimProcess } from './world/process.ts'
+import { SimProcess } from './world/sim-process.ts'
 import { Scheduler } from './world/scheduler.ts'
 
 const SUBJECTS = new ClusterSubjects('test')

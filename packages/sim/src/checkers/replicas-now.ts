@@ -4,7 +4,7 @@ import type { Cluster } from '../cluster/cluster.ts'
 import type { Machine } from '../cluster/machine.ts'
 
 type Context = NonNullable<NonNullable<Machine['core']>['context']>
-export type RunningPartition = NonNullable<ReturnType<Context['partitions']['get']>>
+type RunningPartition = NonNullable<ReturnType<Context['partitions']['get']>>
 
 export interface ReplicaNow {
   readonly machine: Machine

@@ -4,7 +4,7 @@
  */
 import { GrpcError, GrpcStatus, Metadata, type MessageChunk } from '@liftbridge/grpc'
 import type { Method, ResponseStream, ServerCall } from '@liftbridge/grpc'
-import type { SimProcess } from '../world/process.ts'
+import type { SimProcess } from '../world/sim-process.ts'
 import type { Scheduler } from '../world/scheduler.ts'
 
 export type CallResult<Value> =

@@ -1,6 +1,6 @@
 import type { DiskOperationKind } from '../disk.ts'
 import type { SimRandom } from '../random.ts'
-import type { SimProcess } from '../world/process.ts'
+import type { SimProcess } from '../world/sim-process.ts'
 
 /** How slow a disk is. Everything takes its time in an event of its own, so a crash may fall between. */
 export class DiskTiming {

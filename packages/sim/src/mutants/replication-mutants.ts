@@ -61,18 +61,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'fetch-epoch-unchecked',
-    breaks: 'a leader counts fetches of followers of another leadership [G9]',
-    draw: { servers: 3, faults: ['kill', 'cut', 'freeze'], faultEveryMs: 2_000 },
-    edits: [
-      {
-        file: REPLICA_SET,
-        find: `    if (fetch.leaderEpoch < leaderEpoch) return 'stale-epoch'\n    if (fetch.leaderEpoch > leaderEpoch) return 'newer-epoch'\n`,
-        replace: '',
-      },
-    ],
-  },
-  {
     name: 'joins-isr-without-the-records',
     breaks: 'a replica joins the ISR without what is committed [KIP-966, LB 7.A4]',
     draw: { servers: 3, faults: ['kill', 'freeze', 'cut'], faultEveryMs: 2_000 },

@@ -9,7 +9,7 @@ import { readReplicaLog, type ReplicaLog } from '../cluster/replica-log.ts'
 import { beginAttempt, publishUnary, subscribe } from '../workload/client.ts'
 import type { Step } from '../workload/plan.ts'
 
-export const RECOVERY_MS = 30_000
+const RECOVERY_MS = 30_000
 /** The longest time that a step of a client takes without faults. */
 const CLIENTS_MS = 200_000
 /** Ids of the steps of this phase begin here. */

@@ -21,7 +21,7 @@ export interface RunReport {
   readonly lines: readonly string[]
 }
 
-export interface RunFailure {
+interface RunFailure {
   /** The id of the broken invariant; a shrunk plan must break the same. */
   readonly invariant: string
   readonly text: string

@@ -231,7 +231,7 @@ export function acked(world: ClientWorld, attempt: Attempt, ack: api.Ack): void 
   }
   // UNKNOWN promises nothing either way.
   const refused = ack.ackError !== api.Ack_Error.UNKNOWN
-  settle(world, attempt, refused ? 'refused' : 'unknown', api.Ack_Error[ack.ackError] ?? '')
+  settle(world, attempt, refused ? 'refused' : 'unknown', `ack error ${ack.ackError}`)
 }
 
 export function settle(

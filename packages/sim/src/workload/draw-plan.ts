@@ -209,7 +209,7 @@ function drawFault(random: SimRandom, settings: Settings): FaultAction {
     case 'disk-slow':
       return { kind, server, forMs, syncUs: random.pick([20_000, 200_000, 1_500_000]) }
     case 'disk-error': {
-      const operation = random.pick(['sync', 'sync', 'write', 'read'])
+      const operation = random.pick<'sync' | 'write' | 'read'>(['sync', 'sync', 'write', 'read'])
       return { kind, server, operation, lie: random.chance(0.5), forMs }
     }
     case 'nats-restart':

@@ -144,7 +144,7 @@ export interface Plan {
   readonly steps: readonly Step[]
 }
 
-export const FAULT_KINDS: ReadonlySet<Action['kind']> = new Set([
+const FAULT_KINDS: ReadonlySet<Action['kind']> = new Set([
   'kill',
   'power-cut',
   'terminate',

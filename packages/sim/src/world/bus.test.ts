@@ -3,7 +3,7 @@ import { busSuite } from '../../../server/src/adapters/bus.suite.ts'
 import { createSimRandom } from '../random.ts'
 import { Network } from './network.ts'
 import { SimNats } from './nats.ts'
-import { SimProcess } from './process.ts'
+import { SimProcess } from './sim-process.ts'
 import { Scheduler } from './scheduler.ts'
 
 const scheduler = new Scheduler()

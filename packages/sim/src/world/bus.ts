@@ -9,7 +9,7 @@ import type {
 } from '@liftbridge/server'
 import { isLiteralSubject, isValidSubject } from '@liftbridge/nats'
 import type { Connection, SimNats } from './nats.ts'
-import type { SimProcess } from './process.ts'
+import type { SimProcess } from './sim-process.ts'
 
 export interface ConnectOptions {
   readonly process: SimProcess

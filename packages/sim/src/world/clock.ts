@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@liftbridge/server'
-import type { SimProcess } from './process.ts'
+import type { SimProcess } from './sim-process.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /** The wall clock of the world at its beginning: 2026-01-01. */

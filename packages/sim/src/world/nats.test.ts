@@ -5,7 +5,7 @@ import type { Bus } from '@liftbridge/server'
 import type { SimBus } from './bus.ts'
 import { SimNats, type NatsEvent } from './nats.ts'
 import { Network } from './network.ts'
-import { SimProcess } from './process.ts'
+import { SimProcess } from './sim-process.ts'
 import { Scheduler } from './scheduler.ts'
 
 class World {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SimClock, MachineTime } from './clock.ts'
-import { SimProcess } from './process.ts'
+import { SimProcess } from './sim-process.ts'
 import { Scheduler } from './scheduler.ts'
 import { Trace } from './trace.ts'
 
