@@ -7,7 +7,11 @@ import { MetadataState } from './state.ts'
 
 const EPOCH = 1
 
-function stateWith(isr: readonly string[], replicas: readonly string[] = isr): MetadataState {
+function stateWith(
+  isr: readonly string[],
+  replicas: readonly string[] = isr,
+  minIsr = 1,
+): MetadataState {
   const state = new MetadataState()
   const [leader = ''] = isr
   const outcome = applyOperation(
@@ -20,7 +24,7 @@ function stateWith(isr: readonly string[], replicas: readonly string[] = isr): M
         group: '',
         replicationFactor: replicas.length,
         partitions: [{ id: 0, replicas, isr, leader }],
-        config: {},
+        config: { minIsr },
         creationTimestampNs: 0n,
       },
     },
@@ -145,8 +149,24 @@ test('a leader that leaves hands over to a living member only, and only for itse
   const decision = tracker(['b']).report(state, report('a', { reason: 'leaving' }), 0)
   assert.ok(decision.kind === 'elect')
   assert.equal(decision.operation.leader, 'c')
-  const foreign = tracker().report(state, report('b', { reason: 'leaving' }), 0)
+  const foreign = tracker().report(state, report('b', { reason: 'restarted' }), 0)
   assert.equal(foreign.kind, 'rejected')
   const alone = tracker(['b', 'c']).report(state, report('a', { reason: 'leaving' }), 0)
   assert.equal(alone.kind, 'rejected')
+})
+
+test('a follower that leaves goes out of the ISR, fenced like any change of it [R7]', () => {
+  const state = stateWith(['a', 'b'], ['a', 'b', 'c'])
+  const decision = tracker().report(state, report('b', { reason: 'leaving' }), 0)
+  assert.ok(decision.kind === 'shrink')
+  assert.equal(applyOperation(state, decision.operation, 2).kind, 'applied')
+  assert.deepEqual(state.streams.get('s')?.partitions[0]?.isr, ['a'])
+  const outside = tracker().report(state, report('c', { reason: 'leaving' }), 0)
+  assert.equal(outside.kind, 'rejected')
+})
+
+test('nobody leaves an ISR of the least size: nothing could be committed, and fewer elected', () => {
+  const state = stateWith(['a', 'b'], ['a', 'b'], 2)
+  const decision = tracker().report(state, report('b', { reason: 'leaving' }), 0)
+  assert.equal(decision.kind, 'rejected')
 })

@@ -15,6 +15,8 @@ export interface FailoverOptions {
 export type FailoverDecision =
   /** Propose this. */
   | { readonly kind: 'elect'; readonly operation: Operation<'change-leader'> }
+  /** Propose this: a replica leaves the ISR of its own will. */
+  | { readonly kind: 'shrink'; readonly operation: Operation<'shrink-isr'> }
   /** Heard; more witnesses are needed. */
   | { readonly kind: 'counted' }
   | Rejection
@@ -56,7 +58,9 @@ export class Failover {
       )
     }
     if (report.reason === 'silent') return this.#witness(state, partition, report, nowMs)
-    if (report.replica !== leader) return notTheLeader(report)
+    if (report.replica !== leader) {
+      return report.reason === 'leaving' ? this.shrink(state, report) : notTheLeader(report)
+    }
     // Its log is complete: it may go on, under an epoch of its own.
     if (report.reason === 'restarted') return elected(report, partition, leader)
     const decision = this.#elect(state, report, partition)
@@ -65,6 +69,26 @@ export class Failover {
     return heir !== undefined && !this.#options.alive(heir)
       ? rejected('FAILED_PRECONDITION', 'No ISR candidates')
       : decision
+  }
+
+  /**
+   * Takes the reporter out of the ISR, since nothing could be committed until its lag had been
+   * waited for. Not below the least size: nothing could be committed then either, and one replica
+   * fewer could be elected [KIP-966].
+   */
+  shrink(state: MetadataView, report: LeaderReport): FailoverDecision {
+    const found = findPartition(state, report)
+    if (found.kind === 'rejected') return found
+    const { stream, partition } = found
+    const { leader, leaderEpoch, epoch: partitionEpoch, isr } = partition
+    const { replica } = report
+    if (replica === leader || !isr.includes(replica)) return notTheLeader(report)
+    if (isr.length <= (stream.config.minIsr ?? 1)) {
+      return rejected('FAILED_PRECONDITION', `The ISR would become too small ${nameOf(report)}`)
+    }
+    const ref = { stream: report.stream, partition: report.partition }
+    const change = { ...ref, replica, leader, leaderEpoch, partitionEpoch }
+    return { kind: 'shrink', operation: { kind: 'shrink-isr', ...change } }
   }
 
   /** Forgets everything: this server does not decide any more. */

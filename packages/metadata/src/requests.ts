@@ -8,7 +8,7 @@ export type ReportReason =
   | 'silent'
   /** The leader itself began anew and needs an epoch of its own before it may append [R8]. */
   | 'restarted'
-  /** The leader itself is about to stop. */
+  /** The reporter is about to stop, or cannot go on: as the leader, or as a member of the ISR. */
   | 'leaving'
 
 /** A report holds only for the leadership it names. */

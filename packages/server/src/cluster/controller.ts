@@ -215,10 +215,12 @@ export class Controller {
         return decision
       case 'counted':
         return { kind: 'done', index: 0 }
+      case 'shrink':
+        return answerOf(await metadata.propose(decision.operation))
       case 'elect': {
         const { stream, partition, leader: newLeader } = decision.operation
         const answer = answerOf(await metadata.propose(decision.operation))
-        if (answer.kind === 'done') this.#dismiss(report, newLeader, answer.index)
+        if (answer.kind === 'done') this.#dismiss(report)
         logger.info('metadata: partition gets another leader', {
           stream,
           partition,
@@ -235,23 +237,14 @@ export class Controller {
   }
 
   /**
-   * A leader that is dead to the metadata leader, too, leaves the ISR with its office: nothing
-   * could be committed until its successor had waited for its lag.
+   * A leader that was silent, or leaves, goes out of the ISR with its office: nothing could be
+   * committed until its successor had waited for its lag. One that lives is soon in it again.
    */
-  #dismiss(report: LeaderReport, successor: string, leaderEpoch: LogIndex): void {
-    const { metadata, clock } = this.#options
-    const { stream, partition, leader: replica } = report
-    if (replica === successor) return
-    const epochs = { leaderEpoch, partitionEpoch: leaderEpoch }
-    const change = { stream, partition, replica, leader: successor, ...epochs }
-    const unlessAlive = (): boolean => {
-      if (this.#stopped || this.isAlive(replica)) return false
-      // Refused when the partition has changed meanwhile; its leader decides then.
-      void metadata.propose({ kind: 'shrink-isr', ...change })
-      return true
-    }
-    // The reporters may have missed it for a shorter time than makes it dead here.
-    if (!unlessAlive()) clock.after(ALIVE_MS, unlessAlive)
+  #dismiss(report: LeaderReport): void {
+    const { metadata } = this.#options
+    const decision = this.#failover.shrink(metadata.state, { ...report, replica: report.leader })
+    // Refused when the partition has changed meanwhile; its leader decides then.
+    if (decision.kind === 'shrink') void metadata.propose(decision.operation)
   }
 
   #followLeadership(): void {

@@ -28,9 +28,9 @@ const QUIESCE_MS = 500
 export async function handOver(options: HandOverOptions): Promise<void> {
   const { metadata, clock, serverId, logger } = options
   if (!metadata.members.some(({ id }) => id !== serverId)) return
-  const moves = ledPartitions(options)
+  const moves = sharedPartitions(options)
   if (moves.length > 0) {
-    logger.info('handing over partitions', { partitions: moves.length })
+    logger.info('leaving partitions to other servers', { partitions: moves.length })
     await options.quiesce(QUIESCE_MS)
     const all = Promise.all(moves.map((move) => move()))
     const done = await untilDone(clock, HAND_OVER_MS, all)
@@ -39,12 +39,13 @@ export async function handOver(options: HandOverOptions): Promise<void> {
   await untilDone(clock, HAND_OVER_MS, metadata.handOver())
 }
 
-function ledPartitions(options: HandOverOptions): (() => Promise<unknown>)[] {
+/** Those it leads get another leader; of the others it leaves the ISR. */
+function sharedPartitions(options: HandOverOptions): (() => Promise<unknown>)[] {
   const { metadata, controller, serverId } = options
   const moves: (() => Promise<unknown>)[] = []
   for (const { name: stream, partitions } of metadata.state.streams.values()) {
     for (const { id: partition, leader, leaderEpoch, isr, paused } of partitions) {
-      if (leader !== serverId || paused || isr.length < 2) continue
+      if (!isr.includes(serverId) || paused || isr.length < 2) continue
       const report = { stream, partition, replica: serverId, leader, leaderEpoch }
       moves.push(() =>
         controller.submit({ kind: 'report-leader', ...report, reason: 'leaving' }, HAND_OVER_MS),
