@@ -32,17 +32,20 @@ const faults = wholeNumber('faults', values.faults, { fallback: 100, min: 1 })
 const seed = wholeNumber('seed', values.seed, { fallback: Date.now() % 1_000_000 })
 const ratePerSecond = wholeNumber('rate', values.rate, { fallback: 6_000, min: 1 })
 
+/** Then a fresh one, of the next size: a wiped server is refilled with all there is. */
+const FAULTS_PER_CLUSTER = 10
+
 const report = new Report()
 console.log(`e2e cluster: ${faults} faults, --seed ${seed}`)
 if (natsServerProgram() === undefined) {
   report.skip('clusters', 'nats-server is not installed')
 } else {
   const random = new Random(seed)
-  let left = faults
-  for (const [index, servers] of sizes.entries()) {
-    const share = Math.ceil(left / (sizes.length - index))
-    left -= share
+  for (let left = faults, cluster = 0; left > 0; cluster += 1) {
+    const share = Math.min(left, FAULTS_PER_CLUSTER)
+    const servers = sizes[cluster % sizes.length] ?? 3
     await clusterRounds(report, { servers, faults: share, ratePerSecond, random })
+    left -= share
   }
 }
 report.close()
