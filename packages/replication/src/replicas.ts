@@ -28,7 +28,7 @@ export type Replica = {
   notify: boolean
 }
 
-export type HeldFetch = {
+type HeldFetch = {
   readonly token: number
   readonly offset: Offset
   readonly untilMs: number

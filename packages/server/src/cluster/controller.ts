@@ -48,7 +48,7 @@ export type ControllerOptions = {
 }
 
 /** How long a change may take when its caller names no deadline [LB control plane 4.2]. */
-export const REQUEST_TIMEOUT_MS = 5_000
+const REQUEST_TIMEOUT_MS = 5_000
 /** A server that the metadata leader has not heard of for so long is not alive: two leases. */
 const ALIVE_MS = 1_000
 /** Between two attempts while no leader is known, or the known one does not listen yet. */

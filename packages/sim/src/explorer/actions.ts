@@ -274,7 +274,7 @@ function mayChangeIsr({ state, scope }: World): boolean {
 }
 
 /** Leaderships so far. */
-export function epochsOf(state: State): number {
+function epochsOf(state: State): number {
   return new Set(state.history.map(({ leaderEpoch }) => leaderEpoch)).size
 }
 
