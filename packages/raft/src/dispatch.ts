@@ -1,5 +1,5 @@
 import type { Core } from './core.ts'
-import { fail } from './effects.ts'
+import { fail, refuse } from './effects.ts'
 import type { Asker } from './effects.ts'
 import { onVoteRequestFailed, onVoteResponse } from './election.ts'
 import { answerAppend, answerHeartbeat, answerTimeoutNow } from './follower.ts'
@@ -16,7 +16,15 @@ import {
 } from './snapshots.ts'
 import { stop } from './stop.ts'
 import { becomeFollower } from './transitions.ts'
+import type { Term } from './units.ts'
 import { answerPreVote, answerVote } from './votes.ts'
+
+/**
+ * Terms that a peer may be ahead of a member: an election a second for more than a century. Without
+ * a bound one message with the last of all numbers would leave no term for any election to come,
+ * and that for good, since terms are stored.
+ */
+export const TERM_LEAP_MAX: Term = 2 ** 32
 
 /** Takes note of one input; what follows from it is settled afterwards. */
 export function dispatch(core: Core, input: InputEvent): void {
@@ -60,7 +68,14 @@ export function dispatch(core: Core, input: InputEvent): void {
   }
 }
 
+/** A term nobody can have reached. A server that knows of no cluster yet takes any. */
+function isLeap(core: Core, message: Request | Response): boolean {
+  if (!('term' in message) || core.memberships.configuration.servers.length === 0) return false
+  return message.term - core.hardState.term > TERM_LEAP_MAX
+}
+
 function onRequest(core: Core, asker: Asker, request: Request): void {
+  if (isLeap(core, request)) return refuse(core, asker, 'a term out of reach')
   switch (request.kind) {
     case 'append-entries':
       return answerAppend(core, asker, request)
@@ -81,6 +96,7 @@ function onRequest(core: Core, asker: Asker, request: Request): void {
 
 function onResponse(core: Core, { from, id }: Asker, response: Response): void {
   if (response.kind === 'timeout-now') return
+  if (isLeap(core, response)) return onFailure(core, { from, id }, 'a term out of reach')
   if (response.kind === 'request-vote' || response.kind === 'request-pre-vote') {
     return onVoteResponse(core, id, response)
   }

@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { EMPTY_STATE } from './index.ts'
 import type { Entry, InputEvent, Request, Response, SnapshotPosition } from './index.ts'
-import { append, command, configurationOf, OneCore, stored } from './one-core.suite.ts'
+import { TERM_LEAP_MAX } from './dispatch.ts'
+import {
+  append,
+  command,
+  configurationOf,
+  heartbeat,
+  OneCore,
+  stored,
+  vote,
+} from './one-core.suite.ts'
 
 /** Numbers where something could break: around the log of the core, and at the far end. */
 const number = fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 9, 2 ** 53 - 1)
@@ -147,4 +157,38 @@ test('a committed entry is never given up, whoever claims another one there', ()
     'entry 3 contradicts a committed one',
   )
   assert.equal(core.raft.status().lastIndex, 4)
+})
+
+test('a term that nobody can have reached is refused without a trace', () => {
+  const last = 2 ** 53 - 1
+  for (const request of [heartbeat(last), append(last, [2, 1], []), vote(last, [9, last])]) {
+    for (const from of ['b', 'x']) {
+      const core = new OneCore(stored([1]))
+      assert.equal(core.ask(from, request), 'a term out of reach')
+      assert.equal(core.output.persist, undefined)
+      assert.equal(core.term, 1)
+    }
+  }
+})
+
+test('the answer of a peer with a term out of reach deposes nobody', () => {
+  const core = new OneCore(stored([1]))
+  core.lead()
+  const { term } = core
+  const response = { lastIndex: 0, success: false, noRetryBackoff: false, term: 2 ** 53 - 1 }
+  core.after(core.output.deadline - core.now)
+  for (const from of ['b', 'c']) {
+    const asked = core.output.send.find((it) => it.kind === 'request' && it.to === from)
+    core.answer(from, asked?.id ?? 1, { kind: 'append-entries', ...response })
+  }
+  assert.deepEqual([core.role, core.term], ['leader', term])
+})
+
+test('a term as far ahead as a peer may be is adopted, by a server without a cluster any', () => {
+  const core = new OneCore(stored([1]))
+  core.ask('b', heartbeat(1 + TERM_LEAP_MAX))
+  assert.equal(core.term, 1 + TERM_LEAP_MAX)
+  const blank = new OneCore(EMPTY_STATE)
+  blank.ask('b', heartbeat(2 ** 40))
+  assert.equal(blank.term, 2 ** 40)
 })
