@@ -369,3 +369,26 @@ test('a flood of logins with bcrypt leaves the others working', async () => {
   await steady.close()
   await server.close()
 })
+
+test('no limit is -1 in /varz', async () => {
+  const limits = { maxConnections: Infinity, maxSubscriptions: Infinity }
+  const server = new NatsServer({ port: -1, monitor: { port: -1 }, limits })
+  await server.listen()
+  const varz: Record<string, unknown> = JSON.parse(
+    await (await fetch(`${server.monitorUrl}/varz`)).text(),
+  )
+  assert.equal(varz['max_connections'], -1)
+  assert.equal(varz['max_subscriptions'], -1)
+  await server.close()
+})
+
+test('pages have a path in front, answer GET only, and go with the server', async () => {
+  const server = new NatsServer({ port: -1, monitor: { port: -1, basePath: '/nats' } })
+  await server.listen()
+  const url = server.monitorUrl
+  assert.equal((await fetch(`${url}/nats/healthz`)).status, 200)
+  assert.equal((await fetch(`${url}/healthz`)).status, 404)
+  assert.equal((await fetch(`${url}/nats/varz`, { method: 'POST' })).status, 405)
+  await server.close()
+  await assert.rejects(fetch(`${url}/nats/healthz`))
+})

@@ -101,7 +101,8 @@ export class Monitor {
     if (method !== 'GET' && method !== 'HEAD') return failed(405, 'only GET')
     const base = this.#options.basePath ?? ''
     const { pathname, searchParams } = new URL(url, 'http://monitor')
-    const path = pathname.startsWith(base) ? pathname.slice(base.length) : ''
+    if (!pathname.startsWith(base)) return failed(404, 'page not found')
+    const path = pathname.slice(base.length)
     if (path === '' || path === '/') return { status: 200, type: HTML, text: index(this.#pages) }
     const page = this.#pages.get(path)
     if (page === undefined) return failed(404, 'page not found')

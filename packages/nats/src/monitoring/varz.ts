@@ -32,8 +32,8 @@ export class Varz {
       auth_required: more.auth_required ?? false,
       tls_required: more.tls_required ?? false,
       tls_verify: more.tls_verify ?? false,
-      max_connections: limits.maxConnections,
-      max_subscriptions: limits.maxSubscriptions,
+      max_connections: orNone(limits.maxConnections),
+      max_subscriptions: orNone(limits.maxSubscriptions),
       ping_interval: limits.pingIntervalMs * NS_PER_MS,
       ping_max: limits.pingMax,
       http_host: httpHost,
@@ -84,6 +84,11 @@ export class Varz {
     this.#lastAtMs = nowMs
     return Math.round((user + system) / 10 / elapsedMs)
   }
+}
+
+/** JSON has no infinity; nats-server writes -1 for no limit. */
+function orNone(limit: number): number {
+  return Number.isFinite(limit) ? limit : -1
 }
 
 const NS_PER_MS = 1_000_000
