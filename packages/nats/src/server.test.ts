@@ -80,9 +80,11 @@ test('a flood of subscriptions is refused above the limit, and leaving frees all
 })
 
 test('a client that answers no ping is cut as stale', async () => {
-  const { server, open } = await start({ pingIntervalMs: 20, pingMax: 2 })
+  const { server, open } = await start({ pingIntervalMs: 50, pingMax: 2 })
   const client = await open()
-  assert.equal(await client.untilClosed(), "PING\r\nPING\r\n-ERR 'Stale Connection'\r\n")
+  await client.untilPong()
+  // A busy machine may ask before the client has said anything.
+  assert.match(await client.untilClosed(), /^PING\r\nPING\r\n-ERR 'Stale Connection'\r\n$/)
   await server.close()
 })
 
