@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ClusterSubjects } from '@liftbridge/wire'
+import { ClusterSubjects, encodeClusterMessage } from '@liftbridge/wire'
 import type { Logger } from '../../server/src/logging/logger.ts'
 import { silentLogger } from '../../server/src/logging/logger.ts'
+import { decodeJoinAnswer, encodeJoinRequest } from '../../server/src/raft/join-messages.ts'
 import { RaftWorld } from './raft-world.suite.ts'
 
 const SEED = { settings: { bootstrapSeed: true } }
@@ -131,6 +132,27 @@ describe('servers that join', () => {
       await assert.rejects(world.until(asked))
     }
     assert.deepEqual(voters(world, 'a'), ['a', 'b'])
+    await proposeMany(world, 'a', 3)
+  })
+
+  it('who does not answer calls of Raft is not taken in, whoever asks in its name [B2]', async () => {
+    const world = new RaftWorld(7)
+    await world.start('a', SEED)
+    await world.leader()
+    const { bus } = await world.start('b')
+    await world.untilTrue(() => isWhole(world, 'b'))
+    const members = world.get('a').consensus.members.length
+    for (const id of ['x', 'y', 'z']) {
+      for (const stage of ['joining', 'whole'] as const) {
+        const request = encodeJoinRequest(id, stage)
+        const { data } = await world.until(bus.request(SUBJECTS.raftJoin, request, 5_000))
+        assert.equal(decodeJoinAnswer(data).kind, 'refused')
+      }
+      const asGo = encodeClusterMessage('RaftJoinRequest', { nodeID: id, nodeAddr: id })
+      const { data } = await world.until(bus.request(SUBJECTS.raftJoin, asGo, 5_000))
+      assert.equal(decodeJoinAnswer(data).kind, 'refused')
+    }
+    assert.equal(world.get('a').consensus.members.length, members)
     await proposeMany(world, 'a', 3)
   })
 })

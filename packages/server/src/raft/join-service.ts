@@ -24,6 +24,8 @@ export interface JoinServiceOptions {
   readonly configuration: () => Configuration
   /** Resolves with the index of the entry, once it is committed. */
   readonly change: (change: MembershipChange) => Promise<number>
+  /** Whether a server of that id answers a call of Raft. Never rejects, never waits for ever. */
+  readonly answers: (server: ServerId) => Promise<boolean>
 }
 
 /** Servers that may wait to be taken in; they ask again. */
@@ -97,6 +99,12 @@ export class JoinService {
     if (id === serverId) return { kind: 'joined', index: 0 }
     const kind = this.#changeFor(request)
     if (kind === undefined) return { kind: 'joined', index: 0 }
+    // A few words in the name of servers that do not exist would make a quorum that nobody can
+    // reach, and nothing could be changed any more, this neither.
+    if (!this.#isVoter(id) && !(await this.#options.answers(id))) {
+      logger.limited('raft-join', 'warn', 'a server that asks to join cannot be reached', { id })
+      return { kind: 'refused', reason: `${id} does not answer calls of Raft` }
+    }
     try {
       const index = await change({ kind, id, address: id })
       const voter = kind === 'add-voter'
@@ -111,8 +119,7 @@ export class JoinService {
 
   /** Who is on its way in stays what it is, or begins as a non-voter; see membership.ts. */
   #changeFor({ id, stage }: JoinRequest): 'add-voter' | 'add-non-voter' | undefined {
-    const { servers } = this.#options.configuration()
-    const isVoter = servers.some((member) => member.id === id && member.suffrage === 'voter')
+    const isVoter = this.#isVoter(id)
     switch (stage) {
       case 'joining':
         return isVoter ? 'add-voter' : 'add-non-voter'
@@ -121,6 +128,11 @@ export class JoinService {
       case undefined:
         return this.#hasRoomFor(id) ? 'add-voter' : 'add-non-voter'
     }
+  }
+
+  #isVoter(id: ServerId): boolean {
+    const { servers } = this.#options.configuration()
+    return servers.some((member) => member.id === id && member.suffrage === 'voter')
   }
 
   #hasRoomFor(id: ServerId): boolean {

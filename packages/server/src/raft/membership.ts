@@ -20,6 +20,8 @@ export interface MembershipOptions {
   readonly appliedIndex: () => number
   readonly leads: () => boolean
   readonly change: (change: MembershipChange) => Promise<number>
+  /** Whether a server of that id answers a call of Raft. Never rejects, never waits for ever. */
+  readonly answers: (server: ServerId) => Promise<boolean>
   /** Notes durably how far this server has come; undefined: it is a member. */
   readonly setStage: (stage: JoinStage | undefined) => Promise<void>
 }
@@ -74,6 +76,7 @@ export class Membership {
       isEstablished: () => status().lastIndex > 1,
       configuration: () => status().configuration,
       change: options.change,
+      answers: options.answers,
     })
     if (!settings.bootstrapSeed) return
     this.#detector = new SeedDetector({

@@ -122,6 +122,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
         appliedIndex: () => driver.appliedIndex,
         leads: () => this.#leadership.kind === 'here',
         change: (change) => this.changeMembership(change),
+        answers: (server) => driver.reaches(server),
         setStage: (stage) => opened.store.setJoinStage(stage),
       },
       progress,

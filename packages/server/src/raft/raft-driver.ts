@@ -132,6 +132,15 @@ export class RaftDriver<Result> {
     if (!this.#stopped) this.#options.listener.stepped()
   }
 
+  /** Whether a server, member or not, answers the leader that this one is. Never rejects. */
+  async reaches(server: string): Promise<boolean> {
+    const { network, self } = this.#options
+    const { role } = this.status
+    if (role.kind !== 'leader') return false
+    const heartbeat = { kind: 'heartbeat', term: role.term, leader: self } as const
+    return (await network.call(server, heartbeat, undefined)).kind === 'response'
+  }
+
   /** Nothing is answered or sent from here on. */
   fence(cause: unknown): void {
     if (this.#failure !== undefined || this.#stopped) return
