@@ -15,6 +15,8 @@ export type FaultContext = {
 
 export type Fault = {
   readonly name: string
+  /** A server dies, and everything else is as before. */
+  readonly isKill?: boolean
   /** Does it, and undoes it. */
   readonly run: (context: FaultContext) => Promise<void>
 }
@@ -26,16 +28,19 @@ const NATS_AWAY_MS = { least: 100, most: 1_500 }
 
 const killLeader: Fault = {
   name: 'kill -9 of a partition leader',
+  isKill: true,
   run: (context) => killAndRestart(context, context.leader()),
 }
 
 const killFollower: Fault = {
   name: 'kill -9 of another server',
+  isKill: true,
   run: (context) => killAndRestart(context, otherThan(context, context.leader())),
 }
 
 const killMetadataLeader: Fault = {
   name: 'kill -9 of the metadata leader',
+  isKill: true,
   run: async (context) => {
     const leader = await metadataLeader(context.cluster)
     await killAndRestart(context, leader ?? context.leader())
