@@ -22,6 +22,7 @@ const requests: readonly MetadataRequest[] = [
   { kind: 'report-leader', ...ref, replica: 'b', leader: 'a', leaderEpoch: 7, reason: 'silent' },
   { kind: 'report-leader', ...ref, replica: 'a', leader: 'a', leaderEpoch: 7, reason: 'restarted' },
   { kind: 'report-leader', ...ref, replica: 'a', leader: 'a', leaderEpoch: 7, reason: 'leaving' },
+  { kind: 'report-leader', ...ref, replica: 'a', leader: 'a', leaderEpoch: 7, reason: 'unfit' },
   { kind: 'read-index' },
   { kind: 'shrink-isr', ...isrChange },
   { kind: 'expand-isr', ...isrChange },

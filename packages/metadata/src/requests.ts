@@ -8,8 +8,10 @@ export type ReportReason =
   | 'silent'
   /** The leader itself began anew and needs an epoch of its own before it may append [R8]. */
   | 'restarted'
-  /** The reporter is about to stop, or cannot go on: as the leader, or as a member of the ISR. */
+  /** The reporter is about to stop: as the leader, or as a member of the ISR. */
   | 'leaving'
+  /** The leader may lack records, so another member of the ISR must lead, if one can [R8]. */
+  | 'unfit'
 
 /** A report holds only for the leadership it names. */
 export interface LeaderReport extends PartitionRef {

@@ -220,7 +220,7 @@ export class Controller {
       case 'elect': {
         const { stream, partition, leader: newLeader } = decision.operation
         const answer = answerOf(await metadata.propose(decision.operation))
-        if (answer.kind === 'done') this.#dismiss(report)
+        if (answer.kind === 'done' && report.reason !== 'unfit') this.#dismiss(report)
         logger.info('metadata: partition gets another leader', {
           stream,
           partition,

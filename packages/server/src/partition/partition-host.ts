@@ -161,7 +161,9 @@ export class Partitions implements PartitionHost {
     const before = running.wanted
     running.wanted = wanted
     opened.log.setReadonly(wanted.partition.readonly)
-    if (before.partition.leaderEpoch === wanted.partition.leaderEpoch) {
+    // A candidate that is left alone in the ISR may be the last resort now.
+    const isLast = partition.role === 'candidate' && wanted.partition.isr.length === 1
+    if (before.partition.leaderEpoch === wanted.partition.leaderEpoch && !isLast) {
       partition.changed(wanted.partition)
       return undefined
     }

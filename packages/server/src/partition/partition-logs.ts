@@ -70,9 +70,13 @@ export class PartitionLogs {
       stream: stream.name,
       partition: wanted.partition.id,
     })
+    let missingThrough = -1
     const onProblem = (problem: LogProblem): void => {
       reportProblem(logger, problem)
-      if (problem.kind === 'durable-tail-missing') health.lostTail = true
+      if (problem.kind === 'durable-tail-missing') {
+        health.lostTail = true
+        missingThrough = missingThrough < 0 ? problem.mark : Math.min(missingThrough, problem.mark)
+      }
       if (problem.kind !== 'segment-quarantined' || health.damaged) return
       health.damaged = true
       onDamaged()
@@ -84,6 +88,11 @@ export class PartitionLogs {
         onProblem,
       })
       this.#memories.delete(directory)
+      // What is missing between other records no fetch would bring: it asks for what follows the end.
+      if (missingThrough >= 0 && missingThrough < log.newestOffset && !health.damaged) {
+        health.damaged = true
+        onDamaged()
+      }
       return { log, health, ledInOrder: memory?.ledInOrder ?? 0 }
     } catch (error) {
       // It may have been a sync that failed; then only the high watermark's file can be believed.

@@ -45,7 +45,7 @@ export class Candidacy {
       replica: serverId,
       leader: serverId,
       leaderEpoch,
-      reason: reason === 'epoch-in-use' ? 'restarted' : 'leaving',
+      reason: reason === 'epoch-in-use' ? 'restarted' : 'unfit',
     }
   }
 
