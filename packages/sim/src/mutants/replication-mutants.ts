@@ -3,7 +3,6 @@ import type { Mutant } from './mutant.ts'
 
 const LEADER = 'replication/src/leader.ts'
 const REPLICA_SET = 'replication/src/replica-set.ts'
-const REPLICAS = 'replication/src/replicas.ts'
 const FOLLOWER = 'replication/src/follower.ts'
 
 export const REPLICATION_MUTANTS: readonly Mutant[] = [
@@ -152,23 +151,6 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
         file: FOLLOWER,
         find: `const syncedOffset = this.#options.syncPolicy === 'never' ? offset : synced`,
         replace: 'const syncedOffset = Math.max(offset, synced)',
-      },
-    ],
-  },
-  {
-    name: 'replica-with-more-accepted',
-    breaks: 'a follower that holds other records than its leader is counted for them [LB 7.A3]',
-    draw: {
-      servers: 3,
-      replicas: 3,
-      faults: ['kill', 'cut', 'freeze', 'power-cut'],
-      faultEveryMs: 2_000,
-    },
-    edits: [
-      {
-        file: REPLICAS,
-        find: `  if (fetch.offset > limits.newestOffset) return 'ahead'\n`,
-        replace: '',
       },
     ],
   },

@@ -134,7 +134,7 @@ function drawCreate(random: SimRandom, stream: string, settings: Settings): Clie
     partitions: settings.partitions,
     replicas,
     minIsr: 1 + random.integer(Math.min(2, replicas)),
-    concurrency: random.chance(0.15),
+    concurrency: random.chance(0.3),
     retentionMessages: random.chance(0.15) ? 40 : 0,
   }
 }
@@ -147,7 +147,7 @@ function drawClientAction(random: SimRandom, settings: Settings): ClientAction {
   const partition = random.integer(settings.partitions)
   const draw = random.next()
   if (draw < 0.7) {
-    const expect = random.chance(0.1)
+    const expect = random.chance(0.2)
     return {
       kind: 'publish',
       stream,

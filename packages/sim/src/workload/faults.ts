@@ -112,7 +112,9 @@ export class Nemesis {
 
   #damage(action: Extract<FaultAction, { kind: 'damage' }>): void {
     const machine = this.#cluster.machine(action.server)
-    this.#cluster.damaged.add(machine.name)
+    // Hints are made again, whatever they said: the log itself stays a witness [T3].
+    if (action.file === 'log' && action.how !== 'zeros-behind')
+      this.#cluster.damaged.add(machine.name)
     damage(machine, action)
   }
 
