@@ -17,6 +17,8 @@ export type CheckedParts = {
   readonly partitions: Partitions | undefined
   /** Whether a server has been heard of lately; only the metadata leader can tell. */
   readonly isAlive: (server: string) => boolean
+  /** Replicas here that were not in sync yet after the start. */
+  readonly catchingUp: number
   /** The API answers. */
   readonly serving: boolean
   readonly stopping: boolean
@@ -28,7 +30,7 @@ export function readinessChecks(parts: CheckedParts): readonly ReadinessCheck[] 
     natsCheck(parts.buses),
     // One bad partition does not make the others unavailable: it is told, and the server stays in
     // the balancers.
-    { name: 'partitions', ok: true, detail: partitionsDetail(parts) },
+    { name: 'partitions', ok: parts.catchingUp === 0, detail: partitionsDetail(parts) },
     // Told for the operator; what is not damaged is served.
     { name: 'storage', ok: true, detail: damageReport(parts.partitions?.all() ?? []) },
     {
@@ -73,7 +75,8 @@ function natsCheck(buses: Buses | undefined): ReadinessCheck {
   return { name: 'nats', ok, detail: ok ? '' : 'not connected; see nats.servers and the log' }
 }
 
-function partitionsDetail({ reconciler, metadata, isAlive }: CheckedParts): string {
+function partitionsDetail(parts: CheckedParts): string {
+  const { reconciler, metadata, isAlive, catchingUp } = parts
   const problems = (reconciler?.problems() ?? []).map(
     ({ stream, partition, reason }) => `${stream}/${partition}: ${reason}`,
   )
@@ -83,7 +86,8 @@ function partitionsDetail({ reconciler, metadata, isAlive }: CheckedParts): stri
       if (!paused && !isAlive(leader)) orphans.push(`${name}/${id} (${leader})`)
     }
   }
-  return [listed(problems, 'not running'), listed(orphans, 'without a living leader')]
+  const behind = catchingUp === 0 ? '' : `${catchingUp} catching up after the start`
+  return [behind, listed(problems, 'not running'), listed(orphans, 'without a living leader')]
     .filter((text) => text !== '')
     .join('; ')
 }

@@ -52,6 +52,9 @@ export type CoreOptions = {
   readonly advertised: () => HostPort
 }
 
+/** See `#catchingUp`. */
+const CATCH_UP_MS = 60_000
+
 /** The parts that have to be stopped, in the order in which they are. */
 const STOP_ORDER = ['cluster', 'partitions', 'metadata'] as const
 type Part = (typeof STOP_ORDER)[number]
@@ -70,6 +73,8 @@ export class ServerCore {
   #reconciler: Reconciler | undefined
   /** This server leads the metadata, or has until now. */
   #leadsMetadata = false
+  readonly #startedMs: number
+  #hasCaughtUp = false
   #handedOver: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
@@ -78,6 +83,7 @@ export class ServerCore {
     this.#config = options.config
     this.#logger = options.logger
     this.#subjects = new ClusterSubjects(options.config.clustering.namespace)
+    this.#startedMs = options.clock.monotonicMs()
   }
 
   /** What the handlers of the API work with; undefined until everything has started. */
@@ -117,6 +123,25 @@ export class ServerCore {
     return this.#stopped
   }
 
+  /**
+   * After a start: replicas here that are not in sync yet. In a rolling restart the next server must
+   * wait for them. Once they are, or a minute later, 0 for good: what lags then is its leader's to
+   * tell, and no reason to send clients elsewhere.
+   */
+  #catchingUp(): number {
+    const { clock, serverId } = this.#options
+    if (this.#hasCaughtUp || this.#metadata === undefined) return 0
+    let behind = 0
+    for (const { partitions } of this.#metadata.state.streams.values()) {
+      for (const { replicas, isr, paused } of partitions) {
+        if (!paused && replicas.includes(serverId) && !isr.includes(serverId)) behind++
+      }
+    }
+    const isLong = clock.monotonicMs() - this.#startedMs > CATCH_UP_MS
+    this.#hasCaughtUp = this.#context !== undefined && (behind === 0 || isLong)
+    return this.#hasCaughtUp ? 0 : behind
+  }
+
   /** What `/readyz` tells of these parts. */
   checks(): readonly ReadinessCheck[] {
     return readinessChecks({
@@ -125,6 +150,7 @@ export class ServerCore {
       reconciler: this.#reconciler,
       partitions: this.#partitions,
       isAlive: (server) => this.#controller?.isAlive(server) ?? true,
+      catchingUp: this.#catchingUp(),
       serving: this.#context !== undefined,
       stopping: this.#stopping.signal.aborted,
     })

@@ -270,6 +270,7 @@ class Server implements LiftbridgeServer {
       reconciler: undefined,
       partitions: undefined,
       isAlive: () => true,
+      catchingUp: 0,
       serving: false,
       stopping: this.#stopping.signal.aborted,
     })
