@@ -134,7 +134,7 @@ export const rejectionCases: readonly RejectionCase[] = [
   },
   {
     call: 'CreateStream',
-    meaning: 'There are fewer servers than replicas asked for. This version is a cluster of one.',
+    meaning: 'There are fewer servers than replicas asked for.',
     provoke: () => create({ replicationFactor: 5 }),
   },
   {
