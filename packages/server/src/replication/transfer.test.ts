@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { encodeReplicationRequest, decodeReplicationResponse } from '@liftbridge/wire'
 import type { BusMessage } from '../bus.ts'
 import { Collector } from '../partition/partition-fixture.suite.ts'
-import { recordsOf, TestCluster, valuesOf } from './cluster.suite.ts'
+import { recordsOf, STREAM, TestCluster, valuesOf } from './cluster.suite.ts'
 
 const isAnswer = ({ subject, data }: BusMessage): boolean =>
   subject.startsWith('_INBOX') && data.length > 60 && data[7] === 3
@@ -176,7 +176,7 @@ test('a replica that lost a file in the middle of its log is filled anew, not co
   const hurt = cluster.followers[0]?.id ?? ''
   cluster.kill(hurt)
   const disk = cluster.diskOf(hurt)
-  const directory = 'streams/s/0'
+  const directory = `/data/streams/${STREAM}/0`
   const segments = (disk.list(directory) ?? []).filter(({ name }) => name.endsWith('.log'))
   assert.ok(segments.length > 4, `${segments.length} segments`)
   disk.remove(`${directory}/${segments[2]?.name}`)
