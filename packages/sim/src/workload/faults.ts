@@ -156,8 +156,9 @@ export class Nemesis {
       case 'disk-full': {
         const used = disk.files().reduce((sum, path) => sum + disk.content(path).length, 0)
         disk.capacityBytes = used + this.#cluster.random.of(key).integer(2_048)
+        // The machine may have got another disk meanwhile: a wiped one is as full.
         this.#lasting(key, action.forMs, () => {
-          disk.capacityBytes = Infinity
+          machine.disk.capacityBytes = Infinity
         })
         return
       }
@@ -173,6 +174,7 @@ export class Nemesis {
         disk.onOperation = (operation) => this.#diskFault(action, operation)
         this.#lasting(key, action.forMs, () => {
           disk.onOperation = undefined
+          machine.disk.onOperation = undefined
         })
         return
       }
