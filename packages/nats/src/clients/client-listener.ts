@@ -174,9 +174,9 @@ export class ClientListener {
       router,
       limits,
       outboxes,
-      onEnd: (ended, reason) => {
+      onEnd: (reason) => {
         this.#clients.delete(id)
-        this.#event({ kind: 'client-closed', id, name: ended.name, reason })
+        this.#event({ kind: 'client-closed', id, name: client.name, reason })
       },
       onEvent: (event) => this.#event(event),
     })
