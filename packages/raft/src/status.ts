@@ -9,6 +9,8 @@ import type { Index, Moment, ServerId } from './units.ts'
 export interface RaftStatus {
   readonly role: Role
   readonly votedFor: ServerId | undefined
+  /** Term and vote are on the disk, as far as 'persisted' has confirmed. */
+  readonly hardStateDurable: boolean
   readonly firstIndex: Index
   readonly lastIndex: Index
   /** The end of what 'persisted' has confirmed. */
@@ -40,6 +42,7 @@ export function statusOf(core: Core, role: Role): RaftStatus {
   return {
     role,
     votedFor: core.hardState.votedFor,
+    hardStateDurable: core.durability.hardStateDurable,
     firstIndex: log.firstIndex,
     lastIndex: log.lastIndex,
     durableIndex: core.durability.durableIndex,

@@ -5,6 +5,7 @@
  */
 import { FileCache, TailCache, type Disk } from '@liftbridge/log'
 import type { Outcome, StreamDefaults } from '@liftbridge/metadata'
+import type { RaftStatus } from '@liftbridge/raft'
 import { ClusterSubjects } from '@liftbridge/wire'
 import type { ApiContext } from './api/context.ts'
 import type { Buses } from './bus.ts'
@@ -31,6 +32,7 @@ import { NatsAcks } from './partition/nats-acks.ts'
 import { Partitions } from './partition/partition-host.ts'
 import { SubjectRouter } from './partition/subject-router.ts'
 import { openRaft } from './raft/open-raft.ts'
+import type { RaftConsensus } from './raft/raft-consensus.ts'
 import { ReplicaSubjects } from './replication/replica-subjects.ts'
 import type { Replication } from './replication/replication.ts'
 import { ServerRun } from './replication/server-run.ts'
@@ -68,6 +70,7 @@ export class ServerCore {
   readonly #closers = new Map<Part, () => Promise<void> | void>()
   #context: ApiContext | undefined
   #metadata: Metadata | undefined
+  #raft: RaftConsensus<Outcome> | undefined
   #controller: Controller | undefined
   #partitions: Partitions | undefined
   #reconciler: Reconciler | undefined
@@ -89,6 +92,11 @@ export class ServerCore {
   /** What the handlers of the API work with; undefined until everything has started. */
   get context(): ApiContext | undefined {
     return this.#context
+  }
+
+  /** What Raft holds; undefined until it has begun. For those who watch a server from outside. */
+  get raftStatus(): RaftStatus | undefined {
+    return this.#raft?.status
   }
 
   /** Resolves when the server can serve. Rejects with an error whose text names the way out. */
@@ -194,6 +202,7 @@ export class ServerCore {
       subjects: this.#subjects,
       settings: { ...raft, bootstrapSeed: raft.bootstrapSeed || this.#isAlone() },
     })
+    this.#raft = consensus
     const metadata = new Metadata({
       consensus,
       onInert: (index, { text }) => {
