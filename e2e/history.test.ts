@@ -1,7 +1,8 @@
 /** The checker must catch every kind of bad history, and accept every good one. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type AnomalyKind, PartitionHistory, type Writer } from './history.ts'
+import { type Anomaly, type AnomalyKind, PartitionHistory, type Writer } from './history.ts'
+import { WatermarkHistory } from './watermark-history.ts'
 
 /** A writer that sent `count` messages, all acknowledged at the offset of their number. */
 function acknowledged(history: PartitionHistory, count: number, id = 1): Writer {
@@ -10,209 +11,189 @@ function acknowledged(history: PartitionHistory, count: number, id = 1): Writer 
   return writer
 }
 
-type Found = readonly [offset: number, writer: number, sequence: number, intact?: boolean]
-
-/** The kinds of anomalies in one read. */
-function kinds(history: PartitionHistory, found: readonly Found[]): AnomalyKind[] {
-  history.beginRead()
-  for (const [offset, writer, sequence, intact] of found) {
-    history.read(offset, writer, sequence, intact ?? true)
-  }
-  return history.endRead().map((anomaly) => anomaly.kind)
+/** A writer that sent `count` messages and knows nothing of their fate. */
+function unanswered(history: PartitionHistory, count: number, id = 1): Writer {
+  const writer = history.addWriter(id)
+  for (let i = 0; i < count; i++) writer.invoke()
+  return writer
 }
 
-test('a log that holds every acknowledged message once and in order is good', () => {
-  const history = new PartitionHistory('p')
-  acknowledged(history, 3)
-  const good: Found[] = [
-    [0, 1, 0],
-    [1, 1, 1],
-    [2, 1, 2],
-  ]
-  assert.deepEqual(kinds(history, good), [])
-  assert.deepEqual(kinds(history, good), [], 'a second read of the same')
-})
+/**
+ * The kinds of anomalies in one read. Messages are `writer-sequence` in the order of their
+ * offsets; `@offset` places one elsewhere, `!` marks one whose bytes are not what was sent.
+ */
+function kinds(history: PartitionHistory, found: string): AnomalyKind[] {
+  history.beginRead()
+  let offset = 0
+  for (const message of found.split(' ').filter((text) => text !== '')) {
+    const parts = /^(\d+)-(\d+)(?:@(\d+))?(!?)$/.exec(message)
+    assert.ok(parts !== null, message)
+    const [, writer, sequence, place, changed] = parts
+    if (place !== undefined) offset = Number(place)
+    history.read(offset++, Number(writer), Number(sequence), changed !== '!')
+  }
+  return kindsOf(history.endRead())
+}
 
-test('messages without an outcome may be there or not', () => {
-  const there = new PartitionHistory('p')
-  acknowledged(there, 1).invoke()
-  assert.deepEqual(
-    kinds(there, [
-      [0, 1, 0],
-      [1, 1, 1],
-    ]),
-    [],
-  )
-  const gone = new PartitionHistory('p')
-  acknowledged(gone, 1).invoke()
-  assert.deepEqual(kinds(gone, [[0, 1, 0]]), [])
-})
+function kindsOf(anomalies: readonly Anomaly[]): AnomalyKind[] {
+  return anomalies.map(({ kind }) => kind)
+}
 
-test('messages of several writers may mix', () => {
-  const history = new PartitionHistory('p')
-  const [first, second] = [history.addWriter(1), history.addWriter(2)]
-  for (const writer of [first, second]) for (let i = 0; i < 2; i++) writer.invoke()
-  first.ok(0, 0)
-  second.ok(0, 1)
-  second.ok(1, 2)
-  first.ok(1, 3)
-  assert.deepEqual(
-    kinds(history, [
-      [0, 1, 0],
-      [1, 2, 0],
-      [2, 2, 1],
-      [3, 1, 1],
-    ]),
-    [],
-  )
-})
+type Case = {
+  readonly rule: string
+  readonly history: (history: PartitionHistory) => unknown
+  /** Reads one after the other, each with what must be found in it. */
+  readonly reads: readonly (readonly [found: string, ...expected: AnomalyKind[]])[]
+}
 
-test('an acknowledged message that is missing at the end is lost', () => {
-  const history = new PartitionHistory('p')
-  acknowledged(history, 2)
-  assert.deepEqual(kinds(history, [[0, 1, 0]]), ['lost'])
-})
+const CASES: readonly Case[] = [
+  {
+    rule: 'a log that holds every acknowledged message once and in order is good, each time',
+    history: (history) => acknowledged(history, 3),
+    reads: [['1-0 1-1 1-2'], ['1-0 1-1 1-2']],
+  },
+  {
+    rule: 'messages without an outcome may be there',
+    history: (history) => acknowledged(history, 1).invoke(),
+    reads: [['1-0 1-1']],
+  },
+  {
+    rule: 'messages without an outcome may be missing',
+    history: (history) => acknowledged(history, 1).invoke(),
+    reads: [['1-0']],
+  },
+  {
+    rule: 'messages of several writers may mix',
+    history: (history) => {
+      const [first, second] = [unanswered(history, 2, 1), unanswered(history, 2, 2)]
+      first.ok(0, 0)
+      second.ok(0, 1)
+      second.ok(1, 2)
+      first.ok(1, 3)
+    },
+    reads: [['1-0 2-0 2-1 1-1']],
+  },
+  {
+    rule: 'an acknowledged message that is missing at the end is lost',
+    history: (history) => acknowledged(history, 2),
+    reads: [['1-0', 'lost']],
+  },
+  {
+    rule: 'an acknowledged message that is missing in the middle is lost, and what follows moved',
+    history: (history) => acknowledged(history, 3),
+    reads: [['1-0 1-2', 'lost', 'moved']],
+  },
+  {
+    rule: 'one message at two offsets is a duplicate',
+    history: (history) => acknowledged(history, 1),
+    reads: [['1-0 1-0', 'duplicate']],
+  },
+  {
+    rule: 'messages of one writer in another order are reordered',
+    history: (history) => unanswered(history, 2),
+    reads: [['1-1 1-0', 'reordered']],
+  },
+  {
+    rule: 'a message that nobody sent is a phantom',
+    history: (history) => acknowledged(history, 1),
+    reads: [['1-0 1-1 9-0', 'phantom', 'phantom']],
+  },
+  {
+    rule: 'a message with other bytes than were sent is changed',
+    history: (history) => acknowledged(history, 1),
+    reads: [['1-0!', 'changed']],
+  },
+  {
+    rule: 'a refused message that can be read is an aborted read',
+    history: (history) => unanswered(history, 1).failed(0),
+    reads: [
+      ['1-0', 'aborted-read'],
+      ['', 'vanished'],
+    ],
+  },
+  {
+    rule: 'a message at another offset than its ack said has moved',
+    history: (history) => unanswered(history, 2).ok(1, 0),
+    reads: [['1-0 1-1', 'moved']],
+  },
+  {
+    rule: 'one offset with two values is caught between two reads, as between two replicas',
+    history: (history) => {
+      unanswered(history, 1, 1)
+      unanswered(history, 1, 2)
+    },
+    reads: [['1-0'], ['2-0', 'two-values']],
+  },
+  {
+    rule: 'one offset that two acks named is caught',
+    history: (history) => {
+      acknowledged(history, 1, 1)
+      acknowledged(history, 1, 2)
+    },
+    reads: [['1-0 2-0', 'moved']],
+  },
+  {
+    rule: 'offsets that skip or repeat are a gap',
+    history: (history) => unanswered(history, 3),
+    reads: [
+      ['1-0 1-1@2', 'gap'],
+      ['1-0@1', 'gap', 'vanished'],
+    ],
+  },
+  {
+    rule: 'a message that an earlier read saw may not vanish, acknowledged or not',
+    history: (history) => unanswered(history, 2),
+    reads: [['1-0 1-1'], ['1-0', 'vanished']],
+  },
+  {
+    rule: 'a message that was glimpsed may not vanish',
+    history: (history) => {
+      unanswered(history, 2)
+      history.glimpse(1, 1, 1)
+    },
+    reads: [['1-0', 'vanished'], ['1-0 1-1']],
+  },
+  {
+    rule: 'a message that was glimpsed may not be replaced',
+    history: (history) => {
+      unanswered(history, 2)
+      history.glimpse(0, 1, 0)
+    },
+    reads: [['1-1', 'two-values']],
+  },
+  {
+    rule: 'two glimpses of one offset agree, and are of somebody',
+    history: (history) => {
+      unanswered(history, 2)
+      history.glimpse(0, 1, 0)
+      history.glimpse(0, 1, 1)
+      history.glimpse(1, 7, 0)
+    },
+    reads: [['1-0 1-1', 'two-values', 'phantom', 'two-values']],
+  },
+]
 
-test('an acknowledged message that is missing in the middle is lost, and what follows moved', () => {
-  const history = new PartitionHistory('p')
-  acknowledged(history, 3)
-  assert.deepEqual(
-    kinds(history, [
-      [0, 1, 0],
-      [1, 1, 2],
-    ]),
-    ['lost', 'moved'],
-  )
-})
+for (const { rule, history: prepare, reads } of CASES) {
+  test(rule, () => {
+    const history = new PartitionHistory('p')
+    prepare(history)
+    for (const [found, ...expected] of reads) assert.deepEqual(kinds(history, found), expected)
+  })
+}
 
 test('a whole log that is gone is lost message by message, described up to a bound', () => {
   const history = new PartitionHistory('p')
   acknowledged(history, 100)
-  const found = kinds(history, [])
+  const found = kinds(history, '')
   assert.equal(found.length, 21)
   assert.ok(found.every((kind) => kind === 'lost'))
 })
 
-test('one message at two offsets is a duplicate', () => {
+test('a value that names no message is a phantom', () => {
   const history = new PartitionHistory('p')
-  acknowledged(history, 1)
-  assert.deepEqual(
-    kinds(history, [
-      [0, 1, 0],
-      [1, 1, 0],
-    ]),
-    ['duplicate'],
-  )
-})
-
-test('messages of one writer in another order are reordered', () => {
-  const history = new PartitionHistory('p')
-  const writer = history.addWriter(1)
-  writer.invoke()
-  writer.invoke()
-  assert.deepEqual(
-    kinds(history, [
-      [0, 1, 1],
-      [1, 1, 0],
-    ]),
-    ['reordered'],
-  )
-})
-
-test('a message nobody sent is a phantom', () => {
-  const history = new PartitionHistory('p')
-  acknowledged(history, 1)
-  assert.deepEqual(
-    kinds(history, [
-      [0, 1, 0],
-      [1, 1, 1],
-      [2, 9, 0],
-    ]),
-    ['phantom', 'phantom'],
-  )
   history.beginRead()
-  history.read(0, 1, 0, true)
-  history.readUnknown(1, 'garbage')
-  assert.deepEqual(
-    history.endRead().map((anomaly) => anomaly.kind),
-    ['phantom', 'vanished'],
-  )
-})
-
-test('a message with other bytes than were sent is changed', () => {
-  const history = new PartitionHistory('p')
-  acknowledged(history, 1)
-  assert.deepEqual(kinds(history, [[0, 1, 0, false]]), ['changed'])
-})
-
-test('a refused message that can be read is an aborted read', () => {
-  const history = new PartitionHistory('p')
-  const writer = history.addWriter(1)
-  writer.failed(writer.invoke())
-  assert.deepEqual(kinds(history, [[0, 1, 0]]), ['aborted-read'])
-  assert.deepEqual(kinds(history, []), ['vanished'])
-})
-
-test('a message at another offset than its ack said has moved', () => {
-  const history = new PartitionHistory('p')
-  const writer = history.addWriter(1)
-  writer.invoke()
-  writer.ok(writer.invoke(), 0)
-  assert.deepEqual(
-    kinds(history, [
-      [0, 1, 0],
-      [1, 1, 1],
-    ]),
-    ['moved'],
-  )
-})
-
-test('one offset with two values is caught between two reads, and between two acks', () => {
-  const history = new PartitionHistory('p')
-  const [first, second] = [history.addWriter(1), history.addWriter(2)]
-  first.invoke()
-  second.invoke()
-  assert.deepEqual(kinds(history, [[0, 1, 0]]), [])
-  assert.deepEqual(kinds(history, [[0, 2, 0]]), ['two-values'])
-  const acks = new PartitionHistory('p')
-  acknowledged(acks, 1, 1)
-  acknowledged(acks, 1, 2)
-  assert.deepEqual(
-    kinds(acks, [
-      [0, 1, 0],
-      [1, 2, 0],
-    ]),
-    ['moved'],
-  )
-})
-
-test('offsets that skip or repeat are a gap', () => {
-  const history = new PartitionHistory('p')
-  const writer = history.addWriter(1)
-  for (let i = 0; i < 3; i++) writer.invoke()
-  assert.deepEqual(
-    kinds(history, [
-      [0, 1, 0],
-      [2, 1, 1],
-    ]),
-    ['gap'],
-  )
-  assert.deepEqual(kinds(history, [[1, 1, 0]]), ['gap', 'vanished'])
-})
-
-test('a message that an earlier read saw may not vanish, acknowledged or not', () => {
-  const history = new PartitionHistory('p')
-  const writer = history.addWriter(1)
-  writer.invoke()
-  writer.invoke()
-  assert.deepEqual(
-    kinds(history, [
-      [0, 1, 0],
-      [1, 1, 1],
-    ]),
-    [],
-  )
-  assert.deepEqual(kinds(history, [[0, 1, 0]]), ['vanished'])
+  history.readUnknown(0, 'garbage')
+  assert.deepEqual(kindsOf(history.endRead()), ['phantom'])
 })
 
 test('a million messages are checked in seconds', () => {
@@ -223,4 +204,37 @@ test('a million messages are checked in seconds', () => {
   for (let i = 0; i < 1_000_000; i++) history.read(i, 1, i, true)
   assert.deepEqual(history.endRead(), [])
   assert.ok(performance.now() - began < 10_000)
+})
+
+/** What is wrong when servers tell `server run highWatermark newest`, and the log has `length`. */
+function watermarks(length: number, told: readonly string[]): AnomalyKind[] {
+  const history = new WatermarkHistory('p')
+  for (const note of told) {
+    const [server = '', run, highWatermark, newest] = note.split(' ')
+    const numbers = {
+      run: Number(run),
+      highWatermark: Number(highWatermark),
+      newest: Number(newest),
+    }
+    history.note({ server, ...numbers })
+  }
+  return kindsOf(history.check(length))
+}
+
+test('high watermarks that grow are good, and a follower may lag behind its leader', () => {
+  assert.deepEqual(watermarks(10, ['a 0 5 9', 'b 0 3 9', 'a 0 9 9', 'b 0 3 9', 'b 0 9 9']), [])
+})
+
+test('a high watermark that moves back is found; that of another run may begin lower', () => {
+  assert.deepEqual(watermarks(10, ['a 0 5 9', 'a 0 4 9', 'a 0 9 9']), ['high-watermark-back'])
+  assert.deepEqual(watermarks(10, ['a 0 5 9', 'a 1 4 9', 'a 1 9 9']), [])
+})
+
+test('a high watermark beyond the end of the log that tells it is found', () => {
+  assert.deepEqual(watermarks(10, ['a 0 6 5']), ['high-watermark-beyond-end'])
+})
+
+test('a log that ends below a high watermark that was told has lost something', () => {
+  assert.deepEqual(watermarks(9, ['a 0 9 9', 'b 0 8 8']), ['high-watermark-lost'])
+  assert.deepEqual(watermarks(10, ['a 0 9 9', 'b 0 8 8']), [])
 })

@@ -29,6 +29,12 @@ export type AnomalyKind =
   | 'gap'
   /** Seen in an earlier read and no longer there [R4]. */
   | 'vanished'
+  /** A replica told a high watermark below one that it had told before [R4]. */
+  | 'high-watermark-back'
+  /** A replica told a high watermark that its own log does not reach [R3]. */
+  | 'high-watermark-beyond-end'
+  /** The log ends below what some replica had told to be readable [R4]. */
+  | 'high-watermark-lost'
 
 export type Anomaly = { readonly kind: AnomalyKind; readonly detail: string }
 
@@ -130,6 +136,8 @@ export class PartitionHistory {
   readonly #sequenceAt = new Column()
   readonly #lastSequence = new Map<number, number>()
   #anomalies: Anomaly[] = []
+  /** Found between reads, reported with the next. */
+  #glimpsed: Anomaly[] = []
   #knownLength = 0
   #nextOffset = 0
 
@@ -149,7 +157,8 @@ export class PartitionHistory {
 
   /** Begins a read of the whole partition, from its first offset. */
   beginRead(): void {
-    this.#anomalies = []
+    this.#anomalies = this.#glimpsed
+    this.#glimpsed = []
     this.#nextOffset = 0
     this.#lastSequence.clear()
     for (const writer of this.#writers.values()) writer.forgetRead()
@@ -169,6 +178,19 @@ export class PartitionHistory {
     if (writer.isFailed(sequence)) this.#report('aborted-read', what)
     this.#checkPlace(writer, sequence, offset)
     this.#checkEarlierRead(offset, writerId, sequence)
+  }
+
+  /** A message that some reader met, at any time and on any replica: it must stay where it is. */
+  glimpse(offset: number, writerId: number, sequence: number): void {
+    const before = this.#anomalies
+    this.#anomalies = this.#glimpsed
+    const writer = this.#writers.get(writerId)
+    if (writer === undefined || sequence >= writer.sent) {
+      this.#report('phantom', `message ${writerId}-${sequence} at offset ${offset} is of nobody`)
+    }
+    this.#checkEarlierRead(offset, writerId, sequence)
+    this.#anomalies = before
+    this.#knownLength = Math.max(this.#knownLength, offset + 1)
   }
 
   /** A value that names no message at all. */

@@ -6,6 +6,8 @@ import { freePort } from './places.ts'
 
 export type NatsOptions = {
   readonly port?: number
+  /** The address to listen on; 127.0.0.1 when absent. */
+  readonly host?: string
   /** Enables JetStream with its files in this folder. */
   readonly jetStreamDir?: string
 }
@@ -80,7 +82,7 @@ function launch(port: number, options: NatsOptions): Child {
   if (command === undefined) {
     throw new Error('nats-server is not installed (Debian: apt-get install nats-server)')
   }
-  const args = ['-a', '127.0.0.1', '-p', String(port)]
+  const args = ['-a', options.host ?? '127.0.0.1', '-p', String(port)]
   if (options.jetStreamDir !== undefined) args.push('-js', '-sd', options.jetStreamDir)
   return new Child({ command, args })
 }

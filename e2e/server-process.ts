@@ -10,6 +10,10 @@ export type ServerOptions = {
   /** URL of an external NATS; without it the server embeds its own. */
   readonly natsUrl?: string
   readonly port?: number
+  /** The address to serve at; 127.0.0.1 when absent. */
+  readonly host?: string
+  /** Program and arguments that start the process in another surrounding: `ip netns exec x`. */
+  readonly launcher?: readonly string[]
   readonly dataDir?: string
   /** Settings by their dotted key, written to the YAML file. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>
@@ -26,6 +30,7 @@ export type ServerOptions = {
 const READY_WITHIN_MS = 20_000
 /** As `npm start` has it, and the program that ships. */
 const NODE_ARGS = ['--max-semi-space-size=8']
+const LOOPBACK = '127.0.0.1'
 const OUTPUT_SHOWN_CHARS = 3_000
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const serverFolder = join(root, 'packages/server')
@@ -59,8 +64,12 @@ export class ServerProcess {
     return new ServerProcess(options, { grpc: options.port ?? (await freePort()), nats: natsPort })
   }
 
+  get host(): string {
+    return this.#options.host ?? LOOPBACK
+  }
+
   get address(): string {
-    return `127.0.0.1:${this.port}`
+    return `${this.host}:${this.port}`
   }
 
   /** Where NATS clients reach the subjects of this server, embedded or not. */
@@ -88,9 +97,11 @@ export class ServerProcess {
   spawn(): void {
     const child = this.#child
     if (child !== undefined && child.status === undefined) throw new Error('it runs already')
+    const [command = process.execPath, ...before] = this.#options.launcher ?? []
     this.#child = new Child({
-      command: process.execPath,
+      command,
       args: [
+        ...(before.length === 0 ? [] : [...before, process.execPath]),
         ...NODE_ARGS,
         ...(this.#options.nodeArgs ?? []),
         ...(this.#options.compiled === true
@@ -119,7 +130,7 @@ export class ServerProcess {
       if (child.status !== undefined) {
         throw new Error(`the server ended ${JSON.stringify(child.status)}:\n${tailOf(child)}`)
       }
-      return answersReady(this.port)
+      return answersReady(this.host, this.port)
     }, timeoutMs)
     if (up) return
     await child.kill()
@@ -164,7 +175,7 @@ export class ServerProcess {
 
   #writeConfiguration(): string {
     const settings: Record<string, string | number | boolean> = {
-      listen: `127.0.0.1:${this.port}`,
+      listen: this.address,
       'logging.level': 'info',
     }
     let lists = ''
@@ -192,10 +203,10 @@ function portOf(url: string): number {
   return Number(new URL(url).port)
 }
 
-function answersReady(port: number): Promise<boolean> {
+function answersReady(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     // A connection of its own each time: a pooled one would hold up the server's drain.
-    const options = { host: '127.0.0.1', port, path: '/readyz', agent: false, timeout: 2_000 }
+    const options = { host, port, path: '/readyz', agent: false, timeout: 2_000 }
     const request = get(options, (response) => {
       response.resume()
       response.once('end', () => resolve(response.statusCode === 200))

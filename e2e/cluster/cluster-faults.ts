@@ -2,11 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { get } from 'node:http'
 import type { Random } from '../random.ts'
+import type { ServerProcess } from '../server-process.ts'
+import type { Target } from '../load.ts'
 import type { ClusterProcess, Member } from './cluster-process.ts'
 
 export type FaultContext = {
   readonly cluster: ClusterProcess
   readonly random: Random
+  readonly targets: readonly Target[]
   /** The leader of some partition, as far as is known. */
   readonly leader: () => Member
   /** Told at the moment at which a server cannot answer any more. */
@@ -93,7 +96,7 @@ const rollingRestart: Fault = {
 }
 
 /** Each as often as it stands here. */
-export const FAULTS: readonly Fault[] = [
+export const PROCESS_FAULTS: readonly Fault[] = [
   killLeader,
   killFollower,
   killLeader,
@@ -128,34 +131,31 @@ async function pause({ random, hit }: FaultContext, member: Member): Promise<voi
   }
 }
 
-function otherThan({ cluster, random }: FaultContext, member: Member): Member {
+export function otherThan({ cluster, random }: FaultContext, member: Member): Member {
   const others = cluster.members.filter((it) => it !== member)
   return others[random.between(0, others.length)] ?? member
 }
 
-function between(random: Random, { least, most }: { least: number; most: number }): number {
+export function between(random: Random, { least, most }: { least: number; most: number }): number {
   return random.between(least, most)
 }
 
 /** The one whose `/readyz` says that it leads the metadata. */
-async function metadataLeader(cluster: ClusterProcess): Promise<Member | undefined> {
+export async function metadataLeader(cluster: ClusterProcess): Promise<Member | undefined> {
   for (const member of cluster.members) {
-    if (/leads the metadata/.test(await page(member.server.port, '/readyz'))) return member
+    if (/leads the metadata/.test(await page(member.server, '/readyz'))) return member
   }
   return undefined
 }
 
-function page(port: number, path: string): Promise<string> {
+function page({ host, port }: ServerProcess, path: string): Promise<string> {
   return new Promise((resolve) => {
-    const request = get(
-      { host: '127.0.0.1', port, path, agent: false, timeout: 2_000 },
-      (reply) => {
-        let text = ''
-        reply.setEncoding('utf8').on('data', (part: string) => (text += part))
-        reply.once('end', () => resolve(text))
-        reply.once('error', () => resolve(''))
-      },
-    )
+    const request = get({ host, port, path, agent: false, timeout: 2_000 }, (reply) => {
+      let text = ''
+      reply.setEncoding('utf8').on('data', (part: string) => (text += part))
+      reply.once('end', () => resolve(text))
+      reply.once('error', () => resolve(''))
+    })
     request.once('timeout', () => request.destroy())
     request.once('error', () => resolve(''))
   })

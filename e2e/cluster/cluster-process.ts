@@ -5,8 +5,19 @@ import { until } from '../child.ts'
 import { NatsProcess } from '../nats-process.ts'
 import { RawConnection } from '../raw-grpc.ts'
 import { ServerProcess } from '../server-process.ts'
+import { namespacePrefix } from './namespaces.ts'
+import { Network } from './network.ts'
 
-export type Member = { readonly id: string; readonly server: ServerProcess; up: boolean }
+export type Member = {
+  readonly id: string
+  /** Counted from 1. */
+  readonly number: number
+  readonly server: ServerProcess
+  /** Whether clients turn to it: it runs, and is not cut off. */
+  up: boolean
+  /** How often its process has been started. */
+  runs: number
+}
 
 export type PartitionView = {
   readonly stream: string
@@ -14,7 +25,12 @@ export type PartitionView = {
   readonly leader: string
   readonly replicas: readonly string[]
   readonly isr: readonly string[]
+  /** Of the replica on the server that was asked; -1 when it does not run there. */
+  readonly highWatermark: number
+  readonly newest: number
 }
+
+export type ClusterSettings = Readonly<Record<string, string | number | boolean>>
 
 /** As the issue that asked for it measures: leaders are reported after 2 s. */
 const SETTINGS = {
@@ -23,35 +39,47 @@ const SETTINGS = {
   'clustering.replica.fetch.timeout': '1s',
   'logging.level': 'info',
 }
+/** Within the hub's namespace, where nobody but the cluster's own servers comes in. */
+const EVERY_ADDRESS = '0.0.0.0'
 const READY_WITHIN_MS = 60_000
 const CALL_TIMEOUT = '2S'
 
 export class ClusterProcess {
   readonly members: readonly Member[]
   readonly nats: NatsProcess
+  /** Undefined when this program does not run in namespaces of its own. */
+  readonly network: Network | undefined
 
-  private constructor(nats: NatsProcess, members: readonly Member[]) {
+  private constructor(nats: NatsProcess, members: readonly Member[], network: Network | undefined) {
     this.nats = nats
     this.members = members
+    this.network = network
   }
 
-  static async start(
-    servers: number,
-    settings: Readonly<Record<string, string | number | boolean>> = {},
-  ): Promise<ClusterProcess> {
-    const nats = await NatsProcess.start()
+  static async start(servers: number, settings: ClusterSettings = {}): Promise<ClusterProcess> {
+    const host = namespacePrefix() === undefined ? '127.0.0.1' : EVERY_ADDRESS
+    const nats = await NatsProcess.start({ host })
+    const network = Network.here(() => nats.port)
     const peers = Array.from({ length: servers }, (_, number) => `s${number + 1}`)
     const members: Member[] = []
-    for (const id of peers) {
+    for (const [index, id] of peers.entries()) {
+      const number = index + 1
+      network?.mend(number)
       const server = await ServerProcess.prepare({
-        natsUrl: nats.url,
+        ...(network === undefined
+          ? { natsUrl: nats.url }
+          : {
+              natsUrl: network.natsUrl(number),
+              host: network.host(number),
+              launcher: network.launcher(number),
+            }),
         peers,
         settings: { ...SETTINGS, ...settings, 'clustering.server.id': id },
       })
       server.spawn()
-      members.push({ id, server, up: true })
+      members.push({ id, number, server, up: true, runs: 1 })
     }
-    const cluster = new ClusterProcess(nats, members)
+    const cluster = new ClusterProcess(nats, members, network)
     try {
       await Promise.all(members.map(({ server }) => server.ready(READY_WITHIN_MS)))
     } catch (error) {
@@ -72,9 +100,15 @@ export class ClusterProcess {
     await member.server.kill()
   }
 
-  async restart(member: Member): Promise<void> {
+  /** Starts its process without waiting for it. */
+  spawn(member: Member): void {
     member.server.spawn()
     member.up = true
+    member.runs += 1
+  }
+
+  async restart(member: Member): Promise<void> {
+    this.spawn(member)
     await member.server.ready(READY_WITHIN_MS)
   }
 
@@ -128,8 +162,9 @@ export async function viewOf(server: ServerProcess): Promise<readonly PartitionV
     const reply = await connection.unary('FetchMetadata', Buffer.alloc(0), CALL_TIMEOUT)
     const { streamMetadata } = fromBinary(api.FetchMetadataResponseSchema, reply)
     return streamMetadata.flatMap(({ name: stream, partitions }) =>
-      Object.values(partitions).map(({ id: partition, leader, replicas, isr }) => {
-        return { stream, partition, leader, replicas, isr }
+      Object.values(partitions).map(({ id: partition, leader, replicas, isr, ...log }) => {
+        const [highWatermark, newest] = [Number(log.highWatermark), Number(log.newestOffset)]
+        return { stream, partition, leader, replicas, isr, highWatermark, newest }
       }),
     )
   } catch {

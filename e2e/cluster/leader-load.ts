@@ -9,6 +9,8 @@ export type LeaderLoadOptions = {
   readonly target: Target
   readonly counts: LoadCounts
   readonly ratePerSecond: number
+  /** Milliseconds from a trouble that hit this partition's leader to the first ack after it. */
+  readonly onOutage: (ms: number) => void
 }
 
 const WINDOW = 2_000
@@ -29,8 +31,6 @@ export class LeaderLoad {
   leader = ''
   /** What a server sent that no server may send. */
   fault: Error | undefined
-  /** Milliseconds from each trouble that hit this partition's leader to the first ack after it. */
-  readonly outages: number[] = []
 
   constructor(options: LeaderLoadOptions) {
     this.#options = options
@@ -113,7 +113,7 @@ export class LeaderLoad {
     this.#lastAckMs = nowMs
     // An ack of the call that was hit may still have been on its way.
     if (this.#troubleMs === undefined || by !== this.#publisher) return
-    this.outages.push(nowMs - this.#troubleMs)
+    this.#options.onOutage(nowMs - this.#troubleMs)
     this.#troubleMs = undefined
   }
 }
