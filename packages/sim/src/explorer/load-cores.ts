@@ -8,12 +8,13 @@ import type { Cores } from './state.ts'
 
 const SOURCES = fileURLToPath(new URL('../../../replication/src/', import.meta.url))
 
-/** Throws when a text to be replaced does not stand in its file exactly once. */
-export async function loadCoresWith(edits: PlantedBug['edits']): Promise<Cores> {
+/** Throws when the text to be replaced does not stand in its file exactly once. */
+export async function loadCoresWith(edit: PlantedBug['edit']): Promise<Cores> {
   const directory = mkdtempSync(join(tmpdir(), 'replication-'))
   try {
     cpSync(SOURCES, directory, { recursive: true })
-    for (const { file, find, put } of edits) {
+    if (edit) {
+      const { file, find, put } = edit
       const path = join(directory, file)
       const parts = readFileSync(path, 'utf8').split(find)
       if (parts.length !== 2) throw new Error(`${file} does not have exactly one: ${find}`)

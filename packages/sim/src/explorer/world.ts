@@ -4,16 +4,20 @@
  */
 import type {
   FollowerInput,
-  IsrProposal,
-  FollowerOptions,
   FollowerOutput,
-  FollowerState,
+  IsrProposal,
   LeaderInput,
-  LeaderOptions,
   LeaderOutput,
-  LeaderState,
-  LogView,
 } from '@liftbridge/replication'
+import {
+  followerOptions,
+  followerRole,
+  followerState,
+  leaderOptions,
+  logOf,
+  metadataOf,
+  settledLeader,
+} from './core-state.ts'
 import {
   must,
   nameOf,
@@ -30,7 +34,6 @@ import {
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
-const FAR = 1e9
 const NONE: Role = { kind: 'none' }
 
 export class World {
@@ -106,7 +109,7 @@ export class World {
       this.leaveProposalBehind(proposal)
       this.takeRole(id)
     } else if (before.role.kind === 'leader') {
-      this.lead(id, { kind: 'metadata', ...this.#metadataOf(id), now: 0 })
+      this.lead(id, { kind: 'metadata', ...metadataOf(this, id), now: 0 })
     } else if (metadata.leader === id) this.takeRole(id)
   }
 
@@ -132,7 +135,7 @@ export class World {
     const { leader, leaderEpoch, isr } = this.viewOf(id)
     this.change(id, { role: NONE })
     if (leader !== id) {
-      const begun = new this.cores.PartitionFollower(this.#followerOptions(id))
+      const begun = new this.cores.PartitionFollower(followerOptions(this, id))
       this.#carryOut(id, begun, { kind: 'tick', now: 0 }, [])
       return
     }
@@ -153,7 +156,7 @@ export class World {
       synced: birth - 1,
       epochs: isNew ? [...epochs, { epoch: leaderEpoch, start: birth }] : epochs,
     })
-    const born = new this.cores.PartitionLeader(this.#leaderOptions(id, birth))
+    const born = new this.cores.PartitionLeader(leaderOptions(this, id, birth))
     this.change(id, { role: { kind: 'leader', birth, state: born.state } })
     this.#onLeading(id, leaderEpoch)
   }
@@ -191,13 +194,13 @@ export class World {
     const { role } = this.server(id)
     must(role.kind === 'leader', 'steps a leader')
     const leader = this.cores.PartitionLeader.restore(
-      this.#leaderOptions(id, role.birth),
+      leaderOptions(this, id, role.birth),
       role.state,
     )
     const output = leader.step(input)
     if (output.highWatermark >= 0) this.#raise(id, output.highWatermark, true)
     const { standing } = leader
-    const state = standing.kind === 'fenced' ? undefined : settled(leader.state)
+    const state = standing.kind === 'fenced' ? undefined : settledLeader(leader.state)
     const before = this.pendingProposal(id)
     this.change(id, { role: state ? { kind: 'leader', birth: role.birth, state } : NONE })
     if (this.pendingProposal(id) === undefined) this.leaveProposalBehind(before)
@@ -242,8 +245,11 @@ export class World {
   follow(id: number, input: FollowerInput, records: readonly ExploredRecord[]): void {
     const { role } = this.server(id)
     if (role.kind !== 'follower') return
-    const options = this.#followerOptions(id)
-    const follower = this.cores.PartitionFollower.restore(options, this.#followerState(id, role))
+    const options = followerOptions(this, id)
+    const follower = this.cores.PartitionFollower.restore(
+      options,
+      followerState(this.server(id), role),
+    )
     this.#carryOut(id, follower, input, records)
   }
 
@@ -257,15 +263,8 @@ export class World {
     must(output.fault === undefined, `R6: ${nameOf(id)} is asked to give up committed records`)
     if (output.highWatermark >= 0) this.#raise(id, output.highWatermark, false)
     const next = this.#work(id, output, records)
-    const { phase, leaderNewestOffset } = follower.state
-    const { highWatermark } = this.server(id)
-    const leaderHighWatermark = Math.max(follower.state.leaderHighWatermark, highWatermark)
-    const proven = this.server(id).proven || follower.proven
-    const newest = proven ? FAR : Math.min(FAR, leaderNewestOffset)
-    this.change(id, {
-      proven,
-      role: { kind: 'follower', phase, leaderHighWatermark, leaderNewestOffset: newest },
-    })
+    this.change(id, { proven: this.server(id).proven || follower.proven })
+    this.change(id, { role: followerRole(this.server(id), follower.state) })
     if (next !== undefined) this.#carryOut(id, follower, next, [])
     else if (output.sync) this.sync(id)
   }
@@ -285,7 +284,7 @@ export class World {
         epochs: server.epochs.filter(({ start }) => start < end),
         synced: Math.min(server.synced, end - 1),
       })
-      return { kind: 'truncated', log: this.#logOf(id), now: 0 }
+      return { kind: 'truncated', log: logOf(this.server(id)), now: 0 }
     }
     if (output.append === undefined) return undefined
     const epochs = [...server.epochs]
@@ -295,7 +294,7 @@ export class World {
       if (epoch > latest) epochs.push({ epoch, start: server.records.length + i })
     })
     this.change(id, { records: [...server.records, ...records], epochs })
-    return { kind: 'appended', log: this.#logOf(id), now: 0 }
+    return { kind: 'appended', log: logOf(this.server(id)), now: 0 }
   }
 
   /** What is committed once is committed for ever, and the same on all servers [D1, R2, R4]. */
@@ -315,104 +314,8 @@ export class World {
     this.state.committed = committed
     this.change(id, { highWatermark })
   }
-
-  #logOf(id: number): LogView {
-    const { records, synced, highWatermark, epochs } = this.server(id)
-    return { newestOffset: records.length - 1, syncedOffset: synced, highWatermark, epochs }
-  }
-
-  #metadataOf(id: number): {
-    leader: string
-    leaderEpoch: number
-    partitionEpoch: number
-    isr: string[]
-  } {
-    const { leader, leaderEpoch, isr } = this.viewOf(id)
-    const partitionEpoch = this.server(id).view + 1
-    return { leader: nameOf(leader), leaderEpoch, partitionEpoch, isr: isr.map(nameOf) }
-  }
-
-  #leaderOptions(id: number, birth: number): LeaderOptions {
-    const { synced, highWatermark } = this.server(id)
-    return {
-      syncPolicy: this.scope.policy,
-      minIsr: this.scope.minIsr,
-      newestOffset: birth - 1,
-      syncedOffset: Math.min(synced, birth - 1),
-      highWatermark,
-      replication: {
-        serverId: nameOf(id),
-        replicas: this.#names,
-        ...this.#metadataOf(id),
-        maxLagMs: 1000,
-        proposalRetryMs: FAR,
-        isolatedAfterMs: FAR,
-        highWatermarkDelayMs: FAR,
-        now: 0,
-      },
-    }
-  }
-
-  #followerOptions(id: number): FollowerOptions {
-    const { incarnation, proven } = this.server(id)
-    const { leader, leaderEpoch } = this.viewOf(id)
-    return {
-      serverId: nameOf(id),
-      leaderId: nameOf(leader),
-      leaderEpoch,
-      incarnation,
-      syncPolicy: this.scope.policy,
-      log: this.#logOf(id),
-      proven,
-      gaps: false,
-      requestTimeoutMs: FAR,
-      maxWaitMs: 0,
-      idleWaitMs: 0,
-      retryMinMs: 0,
-      retryMaxMs: 0,
-      maxLeaderTimeoutMs: FAR,
-      reportEveryMs: FAR,
-      now: 0,
-    }
-  }
-
-  #followerState(id: number, role: Role & { kind: 'follower' }): FollowerState {
-    const newest = role.leaderNewestOffset
-    const isSending = role.phase.kind === 'asking' || role.phase.kind === 'fetching'
-    return {
-      phase: role.phase,
-      log: this.#logOf(id),
-      request: isSending ? { id: 1, sentAtMs: 0, deadlineMs: FAR } : undefined,
-      lastRequestId: 1,
-      resumeAtMs: 0,
-      failures: 0,
-      leaderSeenAtMs: 0,
-      reportAtMs: 0,
-      leaderHighWatermark: role.leaderHighWatermark,
-      leaderNewestOffset: newest === FAR ? Number.POSITIVE_INFINITY : newest,
-      proven: this.server(id).proven,
-      notified: false,
-    }
-  }
 }
 
 export function sameRecord(a: ExploredRecord | undefined, b: ExploredRecord | undefined): boolean {
   return a !== undefined && b !== undefined && a.epoch === b.epoch && a.value === b.value
-}
-
-/**
- * A leader's state without what only time and idle replicas need. Whoever has fetched counts as
- * caught up at some time: that rule keeps the ISR from flapping, and no invariant may need it.
- */
-function settled(state: LeaderState): LeaderState {
-  if (state.replicas === undefined) return state
-  const replicas = state.replicas.replicas.map((replica) => ({
-    ...replica,
-    caughtUpAtMs: 0,
-    fetchedAtMs: 0,
-    toldHighWatermark: -1,
-    newestAtFetch: -1,
-    caughtUp: replica.known,
-  }))
-  return { ...state, replicas: { ...state.replicas, replicas, tellAtMs: Infinity, nowMs: 0 } }
 }
