@@ -1,22 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digest, type Operation, type Outcome } from '@liftbridge/metadata'
+import { createStream } from '../../server/src/metadata/create-stream.suite.ts'
 import { Metadata } from '../../server/src/metadata/metadata.ts'
 import { RaftStoreUnreadable } from '../../server/src/raft/store/unreadable.ts'
 import { RaftWorld, type StartOptions } from './raft-world.suite.ts'
-
-const create = (name: string): Operation<'create-stream'> => ({
-  kind: 'create-stream',
-  stream: {
-    name,
-    subject: name,
-    group: '',
-    replicationFactor: 1,
-    partitions: [{ id: 0, replicas: ['a'], isr: ['a'], leader: 'a' }],
-    config: {},
-    creationTimestampNs: 1n,
-  },
-})
 
 const IDS = ['a', 'b', 'c']
 const OPTIONS: StartOptions = { settings: { bootstrapPeers: IDS, snapshotThreshold: 20 } }
@@ -80,12 +68,12 @@ describe('metadata over Raft', () => {
     for (const id of IDS) await cluster.start(id)
     await cluster.leader()
     const away = IDS.find((id) => cluster.servers.get(id)?.leadership.kind !== 'here') ?? ''
-    await cluster.propose(create('before'))
+    await cluster.propose(createStream('before'))
     await cluster.untilEqual()
     cluster.kill(away)
     for (let round = 0; round < 6; round++) {
       const names = Array.from({ length: 10 }, (_, i) => `s${round}-${i}`)
-      await cluster.propose(...names.map(create))
+      await cluster.propose(...names.map(createStream))
       await cluster.propose(
         ...names.slice(0, 3).map((stream): Operation => ({ kind: 'delete-stream', stream })),
         {

@@ -9,20 +9,8 @@ import type { RaftConsensus } from '../raft/raft-consensus.ts'
 import { LocalNats } from '../replication/local-bus.suite.ts'
 import { MemoryDisk } from '../replication/memory-disk.suite.ts'
 import { VirtualClock } from '../replication/virtual-time.suite.ts'
+import { createStream } from './create-stream.suite.ts'
 import { Metadata, type Proposed } from './metadata.ts'
-
-const create = (name: string): Operation<'create-stream'> => ({
-  kind: 'create-stream',
-  stream: {
-    name,
-    subject: name,
-    group: '',
-    replicationFactor: 1,
-    partitions: [{ id: 0, replicas: ['a'], isr: ['a'], leader: 'a' }],
-    config: {},
-    creationTimestampNs: 1n,
-  },
-})
 
 const remove = (stream: string): Operation<'delete-stream'> => ({ kind: 'delete-stream', stream })
 
@@ -76,10 +64,10 @@ class World {
 test('what was answered is there after a kill, in the same state', async () => {
   const world = new World()
   const { metadata } = await world.open()
-  for (const operation of [create('foo'), create('bar'), remove('foo')]) {
+  for (const operation of [createStream('foo'), createStream('bar'), remove('foo')]) {
     assert.equal(textOf(await world.over(metadata.propose(operation))), 'applied')
   }
-  const refused = await world.over(metadata.propose(create('bar')))
+  const refused = await world.over(metadata.propose(createStream('bar')))
   assert.equal(textOf(refused), 'ALREADY_EXISTS stream already exists')
   const before = digest(metadata.state)
   const again = await world.open()
@@ -90,20 +78,22 @@ test('what was answered is there after a kill, in the same state', async () => {
 test('the first listener hears of deletions that were applied before it came', async () => {
   const world = new World()
   const { metadata } = await world.open()
-  for (const operation of [create('foo'), remove('foo'), create('foo')]) {
+  for (const operation of [createStream('foo'), remove('foo'), createStream('foo')]) {
     await world.over(metadata.propose(operation))
   }
   const heard: string[] = []
   metadata.onApplied(({ deleted }) => heard.push(`first ${deleted?.[0]?.name ?? ''}`))
   metadata.onApplied(() => heard.push('second'))
-  await world.over(metadata.propose(create('bar')))
+  await world.over(metadata.propose(createStream('bar')))
   assert.deepEqual(heard, ['first foo', 'first ', 'second'])
 })
 
 test('of two proposals of one name at a time, one wins and the other hears of it', async () => {
   const world = new World()
   const { metadata } = await world.open()
-  const both = [create('foo'), create('foo')].map((operation) => metadata.propose(operation))
+  const both = [createStream('foo'), createStream('foo')].map((operation) =>
+    metadata.propose(operation),
+  )
   const outcomes = await world.over(Promise.all(both))
   assert.deepEqual(outcomes.map(textOf), ['applied', 'ALREADY_EXISTS stream already exists'])
 })
@@ -111,14 +101,14 @@ test('of two proposals of one name at a time, one wins and the other hears of it
 test('whoever waits for an index goes on when it has been applied, and not before', async () => {
   const world = new World()
   const { metadata } = await world.open()
-  await world.over(metadata.propose(create('foo')))
+  await world.over(metadata.propose(createStream('foo')))
   const { appliedIndex } = metadata.state
   await metadata.whenApplied(appliedIndex)
   let isThere = false
   const waiting = metadata.whenApplied(appliedIndex + 1).then(() => (isThere = true))
   await world.clock.pass(1_000)
   assert.equal(isThere, false)
-  await world.over(metadata.propose(create('bar')))
+  await world.over(metadata.propose(createStream('bar')))
   await waiting
 })
 
@@ -129,14 +119,14 @@ test('an entry that is no operation is inert, is told, and the rest is applied',
     await world.over(raft.propose(entry))
   }
   assert.equal(world.inert.length, 3)
-  assert.equal(textOf(await world.over(metadata.propose(create('foo')))), 'applied')
+  assert.equal(textOf(await world.over(metadata.propose(createStream('foo')))), 'applied')
 })
 
 test('an operation that another one has overtaken is inert: it is checked when applied', async () => {
   const world = new World()
   const { metadata, raft } = await world.open()
-  await world.over(metadata.propose(create('foo')))
-  const outcome = await world.over(raft.propose(encodeOperation(create('foo'))))
+  await world.over(metadata.propose(createStream('foo')))
+  const outcome = await world.over(raft.propose(encodeOperation(createStream('foo'))))
   assert.ok(outcome.kind === 'inert')
   assert.deepEqual(world.inert, ['stream already exists'])
 })
@@ -145,6 +135,6 @@ test('a closed metadata refuses proposals in the words of the operation', async 
   const world = new World()
   const { metadata } = await world.open()
   await world.over(metadata.close())
-  const refused = await metadata.propose(create('foo'))
+  const refused = await metadata.propose(createStream('foo'))
   assert.equal(textOf(refused), 'INTERNAL Failed to replicate partition: metadata is closed')
 })

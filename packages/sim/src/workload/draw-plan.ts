@@ -3,7 +3,15 @@
  * seeds have few kinds of faults, so that each kind meets long quiet stretches of the others.
  */
 import { createSimRandom, type SimRandom } from '../random.ts'
-import type { Action, AckWish, ClientAction, FaultAction, Plan, Step } from './plan.ts'
+import {
+  DRAWN_FAULTS,
+  type Action,
+  type AckWish,
+  type ClientAction,
+  type FaultAction,
+  type Plan,
+  type Step,
+} from './plan.ts'
 
 export interface DrawOptions {
   /** Fixes the size instead of drawing it. */
@@ -29,21 +37,6 @@ type Settings = {
   readonly faults: readonly FaultAction['kind'][]
   readonly replicas: number | undefined
 }
-
-const ALL_FAULTS: readonly FaultAction['kind'][] = [
-  'kill',
-  'power-cut',
-  'terminate',
-  'freeze',
-  'wipe',
-  'clock',
-  'disk-full',
-  'disk-slow',
-  'disk-error',
-  'nats-restart',
-  'cut',
-  'route',
-]
 
 export function drawPlan(seed: number, options: DrawOptions = {}): Plan {
   const random = createSimRandom(`plan ${seed}`)
@@ -76,7 +69,7 @@ function drawFaults(random: SimRandom, servers: number): FaultAction['kind'][] {
   // One seed in ten has none: what fails there is no matter of faults.
   if (random.chance(0.1)) return []
   const share = random.pick([0.15, 0.3, 0.6])
-  const able = ALL_FAULTS.filter((kind) => servers > 1 || kind !== 'wipe')
+  const able = DRAWN_FAULTS.filter((kind) => servers > 1 || kind !== 'wipe')
   const chosen = able.filter(() => random.chance(share))
   return chosen.length > 0 ? chosen : [random.pick(['kill', 'power-cut', 'freeze', 'nats-restart'])]
 }

@@ -144,7 +144,8 @@ export interface Plan {
   readonly steps: readonly Step[]
 }
 
-const FAULT_KINDS: ReadonlySet<Action['kind']> = new Set([
+/** Faults that are drawn; damage at rest is only scripted. */
+export const DRAWN_FAULTS: readonly FaultAction['kind'][] = [
   'kill',
   'power-cut',
   'terminate',
@@ -157,8 +158,9 @@ const FAULT_KINDS: ReadonlySet<Action['kind']> = new Set([
   'nats-restart',
   'cut',
   'route',
-  'damage',
-])
+]
+
+const FAULT_KINDS: ReadonlySet<Action['kind']> = new Set([...DRAWN_FAULTS, 'damage'])
 
 export function isFault(action: Action): action is FaultAction {
   return FAULT_KINDS.has(action.kind)
