@@ -28,8 +28,10 @@ import { masterKeyProblem, ValueCipher } from './encryption.ts'
 import type { BatchLimits } from './ingest.ts'
 import { IngestBudget } from './ingest-budget.ts'
 import { Partition, type PartitionSettings } from './partition.ts'
-import type { LogFacts, ReplicatedOptions } from './partition-options.ts'
+import type { ReplicatedOptions } from './partition-options.ts'
 import { PartitionLogs, retentionOf, type OpenedLog } from './partition-logs.ts'
+import { LogProofs } from './log-proof.ts'
+import { RunningPartitions } from './running-partitions.ts'
 import type { SubjectRouter } from './subject-router.ts'
 
 export type HostOptions = {
@@ -51,36 +53,18 @@ export type HostOptions = {
   readonly replication?: Replication
 }
 
-type Running = {
-  wanted: WantedPartition
-  readonly partition: Partition
-  readonly opened: OpenedLog
-  effective: EffectiveConfig
-  /** When the log is cleaned next, on the monotonic clock. */
-  nextCleanMs: number
-  /** When it was opened, on the same clock. */
-  readonly openedMs: number
-  /** Nothing but the sync policy `never` keeps it from being proven. */
-  onlyUnsynced: boolean
-}
-
-/** See `#isLastResort`. */
-const LAST_RESORT_ELECTIONS = 3
-
 export class Partitions implements PartitionHost {
   readonly #options: HostOptions
-  readonly #running = new Map<string, Map<number, Running>>()
-  /** How many run. */
-  #count = 0
+  readonly #running = new RunningPartitions()
   readonly #logs: PartitionLogs
-  /** Epochs in which this replica was elected and could not prove that its log is complete. */
-  readonly #elections = new Map<string, Set<number>>()
+  readonly #proofs: LogProofs
   readonly #budget = new IngestBudget(INGEST_TOTAL_MAX_BYTES)
   readonly #ackBudget = new IngestBudget(ACKS_TOTAL_MAX_BYTES)
 
   constructor(options: HostOptions) {
     this.#options = options
     this.#logs = new PartitionLogs(options)
+    this.#proofs = new LogProofs(options, this.#logs)
     options.replication?.bus.onStatus(({ kind }) => {
       if (kind !== 'connected') return
       for (const partition of this.all()) partition.reconnected()
@@ -95,42 +79,22 @@ export class Partitions implements PartitionHost {
 
   /** A partition that runs here, in whatever role. */
   at(stream: string, partition: number): Partition | undefined {
-    return this.#running.get(stream)?.get(partition)?.partition
+    return this.#running.at(stream, partition)?.partition
   }
 
   /** All partitions that run now. */
   *all(): Generator<Partition> {
-    for (const partitions of this.#running.values()) {
-      for (const { partition } of partitions.values()) yield partition
-    }
+    for (const { partition } of this.#running.all()) yield partition
   }
 
-  /** Partitions whose logs are due for cleaning; each is due again after its interval. */
-  *dueForCleaning(nowMs: number): Generator<Partition> {
-    for (const partitions of this.#running.values()) {
-      for (const running of partitions.values()) {
-        if (running.nextCleanMs > nowMs) continue
-        running.nextCleanMs = nowMs + running.effective.cleanerIntervalMs
-        yield running.partition
-      }
-    }
+  /** See `RunningPartitions.dueForCleaning`. */
+  dueForCleaning(nowMs: number): Generator<Partition> {
+    return this.#running.dueForCleaning(nowMs)
   }
 
-  /**
-   * Partitions that have had no message for their `autoPauseTime`, and no subscribers where those
-   * count. One that never had a message pauses after that time too [LB data plane 4.10].
-   */
-  *idle(nowMs: number): Generator<Partition> {
-    for (const partitions of this.#running.values()) {
-      for (const { partition, effective, openedMs } of partitions.values()) {
-        if (partition.role !== 'leader') continue
-        const { autoPauseTimeMs, autoPauseDisableIfSubscribers } = effective
-        if (autoPauseTimeMs === 0) continue
-        if (autoPauseDisableIfSubscribers && partition.subscribers > 0) continue
-        const sinceMs = Math.max(partition.latestReceivedMs, openedMs)
-        if (nowMs - sinceMs > autoPauseTimeMs) yield partition
-      }
-    }
+  /** See `RunningPartitions.idle`. */
+  idle(nowMs: number): Generator<Partition> {
+    return this.#running.idle(nowMs)
   }
 
   async open(wanted: WantedPartition): Promise<void> {
@@ -143,19 +107,19 @@ export class Partitions implements PartitionHost {
     const times = { nextCleanMs, openedMs }
     const running = { wanted, partition, opened, effective, ...times, onlyUnsynced: false }
     // Before it begins: a leader that is deposed in that very moment must be found.
-    this.#add(running)
+    this.#running.add(running)
     try {
       opened.log.setReadonly(wanted.partition.readonly)
-      await partition.begin(wanted.partition, await this.#factsOf(running))
+      await partition.begin(wanted.partition, await this.#proofs.factsOf(running))
     } catch (error) {
-      this.#remove(wanted)
+      this.#running.remove(wanted)
       await this.#logs.close(wanted, opened, 0)
       throw error
     }
   }
 
   async update(wanted: WantedPartition): Promise<void> {
-    const running = this.#find(wanted)
+    const running = this.#running.at(wanted.stream.name, wanted.partition.id)
     if (!running) return this.open(wanted)
     const { partition, opened } = running
     const before = running.wanted
@@ -173,7 +137,7 @@ export class Partitions implements PartitionHost {
       return this.open(wanted)
     }
     try {
-      const proven = partition.proven || (running.onlyUnsynced && this.#isLastResort(wanted))
+      const proven = partition.proven || (running.onlyUnsynced && this.#proofs.isLastResort(wanted))
       const knownAtStart = this.#options.replication?.run.startedAtIndex ?? -1
       const facts = { continues: false, proven, damaged: false, knownAtStart }
       await partition.begin(wanted.partition, facts)
@@ -211,16 +175,16 @@ export class Partitions implements PartitionHost {
   }
 
   supersede({ stream, partition }: WantedPartition): void {
-    const running = this.#running.get(stream.name)?.get(partition.id)
+    const running = this.#running.at(stream.name, partition.id)
     if (running?.wanted.stream.incarnation !== stream.incarnation) return
     if (running.wanted.partition.leaderEpoch !== partition.leaderEpoch) return
     running.partition.supersede()
   }
 
   async close(wanted: WantedPartition): Promise<void> {
-    const running = this.#find(wanted)
+    const running = this.#running.at(wanted.stream.name, wanted.partition.id)
     if (!running) return
-    this.#remove(wanted)
+    this.#running.remove(wanted)
     const { partition, opened } = running
     const ledEpoch = partition.role === 'leader' ? partition.leaderEpoch : 0
     await partition.end()
@@ -233,14 +197,12 @@ export class Partitions implements PartitionHost {
     const defaults = this.#options.defaults()
     const nowMs = this.#options.clock.monotonicMs()
     const settings = { batch: batchLimits(config), syncMaxMessages: config.streams.sync.messages }
-    for (const partitions of this.#running.values()) {
-      for (const running of partitions.values()) {
-        running.effective = effectiveConfig(running.wanted.stream.config, defaults)
-        running.partition.log.setRetention(retentionOf(running.effective))
-        const soonMs = nowMs + running.effective.cleanerIntervalMs
-        running.nextCleanMs = Math.min(running.nextCleanMs, soonMs)
-        running.partition.reconfigure(settings)
-      }
+    for (const running of this.#running.all()) {
+      running.effective = effectiveConfig(running.wanted.stream.config, defaults)
+      running.partition.log.setRetention(retentionOf(running.effective))
+      const soonMs = nowMs + running.effective.cleanerIntervalMs
+      running.nextCleanMs = Math.min(running.nextCleanMs, soonMs)
+      running.partition.reconfigure(settings)
     }
   }
 
@@ -273,49 +235,6 @@ export class Partitions implements PartitionHost {
   #damaged({ stream, partition }: WantedPartition): void {
     if (partition.replicas.length === 1) return
     this.#options.onFenced(stream.name, partition.id, 'its log is damaged')
-  }
-
-  /** What is known of a log that was just opened. */
-  async #factsOf(running: Running): Promise<LogFacts> {
-    const { wanted, opened } = running
-    const { partition, stream } = wanted
-    const { health, log, ledInOrder } = opened
-    const { replication } = this.#options
-    const continues = ledInOrder > 0 && ledInOrder === partition.leaderEpoch
-    if (replication === undefined || partition.replicas.length === 1) {
-      return { continues, proven: true, damaged: false, knownAtStart: -1 }
-    }
-    const { run } = replication
-    const { policy } = this.#options.config().streams.sync
-    const isOlder = stream.incarnation <= run.startedAtIndex
-    const isUnsynced = policy === 'never' && !run.endedCleanly && isOlder
-    // What an older data directory held is gone with it [KIP-903].
-    const isNewcomer = log.newestOffset < 0 && stream.incarnation <= run.bornAtIndex
-    const isWhole = !health.lostTail && !isNewcomer && !(await this.#logs.isAside(wanted))
-    running.onlyUnsynced = isWhole && isUnsynced
-    const proven = isWhole && (!isUnsynced || this.#isLastResort(wanted))
-    return { continues, proven, damaged: health.damaged, knownAtStart: run.startedAtIndex }
-  }
-
-  /**
-   * Without syncs no replica can prove anything after an unclean end. When the leadership comes
-   * back for the third time, everybody else has passed it on for the same reason: `never` promises
-   * nothing that waiting could keep, so this one leads [L1].
-   */
-  #isLastResort({ stream, partition }: WantedPartition): boolean {
-    if (partition.leader !== this.#options.replication?.serverId) return false
-    const key = `${stream.incarnation}/${partition.id}`
-    const elections = this.#elections.get(key) ?? new Set()
-    elections.add(partition.leaderEpoch)
-    this.#elections.set(key, elections)
-    // Alone in the ISR it is the only one that can be elected.
-    if (partition.isr.length > 1 && elections.size < LAST_RESORT_ELECTIONS) return false
-    this.#options.logger.warn('no replica is proven complete; this one leads with what it has', {
-      stream: stream.name,
-      partition: partition.id,
-      epoch: partition.leaderEpoch,
-    })
-    return true
   }
 
   #makePartition(
@@ -379,7 +298,7 @@ export class Partitions implements PartitionHost {
       logIncarnation: replication.run.nextIncarnation(),
       compacted: effective.compactEnabled,
       maxResponseBytes: () => {
-        const share = Math.floor(FETCHED_TOTAL_MAX_BYTES / Math.max(1, this.#count))
+        const share = Math.floor(FETCHED_TOTAL_MAX_BYTES / Math.max(1, this.#running.count))
         return Math.min(this.#responseMaxBytes(), Math.max(FETCHED_SHARE_MIN_BYTES, share))
       },
       onDamaged: () => {
@@ -405,24 +324,6 @@ export class Partitions implements PartitionHost {
     void this.#logs.replaced(wanted).catch((error: unknown) => {
       this.#options.logger.warn('a replaced replica could not be marked', { ...at, error })
     })
-  }
-
-  #find(wanted: WantedPartition): Running | undefined {
-    return this.#running.get(wanted.stream.name)?.get(wanted.partition.id)
-  }
-
-  #add(running: Running): void {
-    const { stream, id } = running.partition
-    const partitions = this.#running.get(stream) ?? new Map<number, Running>()
-    partitions.set(id, running)
-    this.#running.set(stream, partitions)
-    this.#count++
-  }
-
-  #remove(wanted: WantedPartition): void {
-    const partitions = this.#running.get(wanted.stream.name)
-    if (partitions?.delete(wanted.partition.id) === true) this.#count--
-    if (partitions?.size === 0) this.#running.delete(wanted.stream.name)
   }
 }
 

@@ -1,0 +1,72 @@
+/** Whether the log of a partition that was just opened is known to be complete [L1, KIP-903]. */
+import type { WantedPartition } from '../metadata/partition-host.ts'
+import type { Config } from '../config/config.ts'
+import type { Logger } from '../logging/logger.ts'
+import type { Replication } from '../replication/replication.ts'
+import type { LogFacts } from './partition-options.ts'
+import type { PartitionLogs } from './partition-logs.ts'
+import type { Running } from './running-partitions.ts'
+
+/** See `isLastResort`. */
+const LAST_RESORT_ELECTIONS = 3
+
+type ProofOptions = {
+  readonly config: () => Config
+  readonly logger: Logger
+  readonly replication?: Replication
+}
+
+export class LogProofs {
+  readonly #options: ProofOptions
+  readonly #logs: PartitionLogs
+  /** Epochs in which this replica was elected and could not prove that its log is complete. */
+  readonly #elections = new Map<string, Set<number>>()
+
+  constructor(options: ProofOptions, logs: PartitionLogs) {
+    this.#options = options
+    this.#logs = logs
+  }
+
+  /** What is known of a log that was just opened. */
+  async factsOf(running: Running): Promise<LogFacts> {
+    const { wanted, opened } = running
+    const { partition, stream } = wanted
+    const { health, log, ledInOrder } = opened
+    const { replication } = this.#options
+    const continues = ledInOrder > 0 && ledInOrder === partition.leaderEpoch
+    if (replication === undefined || partition.replicas.length === 1) {
+      return { continues, proven: true, damaged: false, knownAtStart: -1 }
+    }
+    const { run } = replication
+    const { policy } = this.#options.config().streams.sync
+    const isOlder = stream.incarnation <= run.startedAtIndex
+    const isUnsynced = policy === 'never' && !run.endedCleanly && isOlder
+    // What an older data directory held is gone with it [KIP-903].
+    const isNewcomer = log.newestOffset < 0 && stream.incarnation <= run.bornAtIndex
+    const isWhole = !health.lostTail && !isNewcomer && !(await this.#logs.isAside(wanted))
+    running.onlyUnsynced = isWhole && isUnsynced
+    const proven = isWhole && (!isUnsynced || this.isLastResort(wanted))
+    return { continues, proven, damaged: health.damaged, knownAtStart: run.startedAtIndex }
+  }
+
+  /**
+   * Without syncs no replica can prove anything after an unclean end. When the leadership comes
+   * back for the third time, everybody else has passed it on for the same reason: `never` promises
+   * nothing that waiting could keep, so this one leads [L1].
+   */
+  isLastResort({ stream, partition }: WantedPartition): boolean {
+    if (partition.leader !== this.#options.replication?.serverId) return false
+    const key = `${stream.incarnation}/${partition.id}`
+    const elections = this.#elections.get(key) ?? new Set()
+    elections.add(partition.leaderEpoch)
+    this.#elections.set(key, elections)
+    // Alone in the ISR it is the only one that can be elected.
+    if (partition.isr.length > 1 && elections.size < LAST_RESORT_ELECTIONS) return false
+    this.#options.logger.warn('no replica is proven complete; this one leads with what it has', {
+      stream: stream.name,
+      partition: partition.id,
+      epoch: partition.leaderEpoch,
+    })
+    return true
+  }
+}
