@@ -11,6 +11,7 @@ import type { ApiContext } from './api/context.ts'
 import type { Buses } from './bus.ts'
 import type { Clock, Random } from './clock.ts'
 import { Brokers } from './cluster/brokers.ts'
+import { indexToCatchUpWith } from './cluster/catch-up.ts'
 import { Controller } from './cluster/controller.ts'
 import { handOver } from './cluster/hand-over.ts'
 import { untilLed } from './cluster/partition-status.ts'
@@ -240,18 +241,16 @@ export class ServerCore {
     this.#logger.warn('Server lost metadata leadership, performing leader stepdown actions')
   }
 
-  /**
-   * What this server stored may be old: only the metadata leader knows what is committed. Waits for
-   * as long as it takes to be there, and says so; rejects when the server is stopped meanwhile.
-   */
+  /** Resolves when everything that is committed now is here. */
   async #catchUp(metadata: Metadata, controller: Controller): Promise<void> {
-    for (;;) {
-      const answer = await controller.submit({ kind: 'read-index' })
-      if (answer.kind === 'done') return metadata.whenApplied(answer.index)
-      if (this.#stopping.signal.aborted) throw new Error('the server was stopped')
-      const detail = this.checks().find(({ name }) => name === 'metadata')?.detail
-      this.#logger.warn('waiting for the metadata', { reason: detail || answer.text })
-    }
+    const index = await indexToCatchUpWith({
+      submit: (request) => controller.submit(request),
+      obstacle: () => this.checks().find(({ name }) => name === 'metadata')?.detail ?? '',
+      isStopping: () => this.#stopping.signal.aborted,
+      clock: this.#options.clock,
+      logger: this.#logger,
+    })
+    return metadata.whenApplied(index)
   }
 
   #replication(controller: Controller, run: ServerRun): Replication {
