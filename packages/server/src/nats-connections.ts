@@ -1,5 +1,5 @@
 /** The NATS of a server: embedded or elsewhere, and the buses on it [LB control plane 1.1]. */
-import type { NatsServer } from '@liftbridge/nats'
+import type { NatsServer, NatsServerStats } from '@liftbridge/nats'
 import { EmbeddedBus } from './adapters/embedded-bus.ts'
 import { connectNatsBus, type NatsTls } from './adapters/nats-bus.ts'
 import type { NatsLogin } from './adapters/nats-address.ts'
@@ -13,6 +13,8 @@ export type NatsConnections = {
   readonly buses: Buses
   /** URL of the embedded server; undefined when NATS runs elsewhere. */
   readonly embeddedUrl: string | undefined
+  /** What the embedded server counts; undefined when NATS runs elsewhere. */
+  embeddedStats(): NatsServerStats | undefined
   close(): Promise<void>
 }
 
@@ -45,6 +47,7 @@ async function openEmbedded(
   return {
     buses,
     embeddedUrl: server.url,
+    embeddedStats: () => server.stats,
     close: async () => {
       await closeAll(buses)
       await server.close()
@@ -55,7 +58,12 @@ async function openEmbedded(
 /** The connections of a server that shares a NATS in this process with others. */
 export function connectWithin(server: NatsServer, name: string): NatsConnections {
   const buses = embeddedBuses(server, name)
-  return { buses, embeddedUrl: server.url, close: () => closeAll(buses) }
+  return {
+    buses,
+    embeddedUrl: server.url,
+    embeddedStats: () => server.stats,
+    close: () => closeAll(buses),
+  }
 }
 
 function embeddedBuses(server: NatsServer, name: string): Buses {
@@ -100,7 +108,12 @@ async function connectElsewhere(options: NatsOptions): Promise<NatsConnections> 
     connect('replication', true),
   ])
   const buses = { streams, publishes, raft, replication }
-  return { buses, embeddedUrl: undefined, close: () => closeAll(buses) }
+  return {
+    buses,
+    embeddedUrl: undefined,
+    embeddedStats: () => undefined,
+    close: () => closeAll(buses),
+  }
 }
 
 function loginOf({ credentials }: NatsConfig): NatsLogin {

@@ -29,7 +29,9 @@ import { Metadata } from './metadata/metadata.ts'
 import { Reconciler } from './metadata/reconciler.ts'
 import { logReconciler } from './metadata/reconciler-log.ts'
 import { StreamDirectories } from './metadata/stream-directories.ts'
+import type { MeasuredMetadata } from './metrics/metadata-metrics.ts'
 import { NatsAcks } from './partition/nats-acks.ts'
+import type { Partition } from './partition/partition.ts'
 import { Partitions } from './partition/partition-host.ts'
 import { SubjectRouter } from './partition/subject-router.ts'
 import { openRaft } from './raft/open-raft.ts'
@@ -149,6 +151,17 @@ export class ServerCore {
     const isLong = clock.monotonicMs() - this.#startedMs > CATCH_UP_MS
     this.#hasCaughtUp = this.#context !== undefined && (behind === 0 || isLong)
     return this.#hasCaughtUp ? 0 : behind
+  }
+
+  /** What `/metrics` tells of these parts. */
+  get measured(): MeasuredMetadata & { readonly partitions: Iterable<Partition> } {
+    return {
+      metadata: this.#metadata,
+      reconciler: this.#reconciler,
+      raft: this.raftStatus,
+      isAlive: (server) => this.#controller?.isAlive(server) ?? true,
+      partitions: this.#partitions?.all() ?? [],
+    }
   }
 
   /** What `/readyz` tells of these parts. */

@@ -25,6 +25,7 @@ import { Port } from './listen/port.ts'
 import { readTls } from './listen/port-tls.ts'
 import { HealthPages, type ReadinessCheck } from './listen/readiness.ts'
 import type { Logger } from './logging/logger.ts'
+import { MetricsText } from './metrics/metrics-text.ts'
 import { connectWithin, openNats, type NatsConnections } from './nats-connections.ts'
 import { masterKeyProblem } from './partition/encryption.ts'
 import { readinessChecks } from './readiness-checks.ts'
@@ -197,7 +198,10 @@ class Server implements LiftbridgeServer {
   async #listen(): Promise<void> {
     const { bind, limits, tls } = this.#config
     const portTls = readTls(tls)
-    const pages = new HealthPages(() => this.#checks())
+    const pages = new HealthPages({
+      checks: () => this.#checks(),
+      metrics: this.#metrics(() => port.connections),
+    })
     const grpc = new GrpcServer({
       other: pages.onHttp2,
       methods: { ...apiMethods(() => this.#core?.context), ...this.#health.methods },
@@ -224,6 +228,19 @@ class Server implements LiftbridgeServer {
       return grpc.drain(SHUTDOWN_DRAIN_MS)
     })
     this.#logger.info(`Starting Liftbridge server on ${formatHostPort(this.#address)}...`)
+  }
+
+  #metrics(connections: () => number): MetricsText {
+    const nothing = { metadata: undefined, reconciler: undefined, raft: undefined }
+    return new MetricsText({
+      version: this.#options.version,
+      serverId: () => this.serverId,
+      connections,
+      metadata: () => this.#core?.measured ?? { ...nothing, isAlive: () => true },
+      partitions: () => this.#core?.measured.partitions ?? [],
+      buses: () => this.#nats?.buses,
+      natsStats: () => this.#nats?.embeddedStats(),
+    })
   }
 
   async #openNats(signal: AbortSignal): Promise<NatsConnections> {

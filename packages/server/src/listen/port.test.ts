@@ -40,10 +40,8 @@ async function open(t: TestContext, options: Partial<PortOptions> = {}): Promise
       sessions.emit('connection', socket)
     },
     // No two questions fall into one check.
-    onHttp1: new HealthPages(
-      () => opened.checks,
-      () => (nowMs += 1_000),
-    ).onHttp1,
+    onHttp1: new HealthPages({ checks: () => opened.checks, nowMs: () => (nowMs += 1_000) })
+      .onHttp1,
     ...options,
   })
   t.after(() => port.destroy())
@@ -352,7 +350,7 @@ test('a check of readiness holds for a tenth of a second, however often it is as
     asked++
     return asked === 1 ? [GOOD] : [BAD]
   }
-  const pages = new HealthPages(checks, () => nowMs)
+  const pages = new HealthPages({ checks, nowMs: () => nowMs })
   const ask = (): number => {
     let status = 0
     const response = { writeHead: (code: number) => (status = code), end: () => undefined }
