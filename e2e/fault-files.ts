@@ -10,7 +10,7 @@ const LOAD = { ratePerSecond: 30_000, window: 2_000 }
 const SETTINGS = { 'streams.segment.max.bytes': 1 << 20, 'streams.sync.policy': 'interval' }
 
 /** Every file below the streams of a data directory whose name the filter takes. */
-function streamFiles(dataDir: string, wanted: (name: string) => boolean): string[] {
+export function streamFiles(dataDir: string, wanted: (name: string) => boolean): string[] {
   const folder = join(dataDir, 'streams')
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && wanted(entry.name))
@@ -19,7 +19,7 @@ function streamFiles(dataDir: string, wanted: (name: string) => boolean): string
 }
 
 /** The newest segment of each partition: the one a crash leaves torn. */
-function newestLogs(dataDir: string): string[] {
+export function newestLogs(dataDir: string): string[] {
   const newest = new Map<string, string>()
   for (const file of streamFiles(dataDir, (name) => name.endsWith('.log'))) {
     newest.set(file.slice(0, -basename(file).length), file)

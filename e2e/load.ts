@@ -215,7 +215,7 @@ export class Publisher {
   /** Until something arrived, or `ms` passed. */
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms)
+      const timer = setTimeout(resolve, Math.max(ms, 0))
       this.#wake = () => {
         clearTimeout(timer)
         resolve()

@@ -1,16 +1,23 @@
 /** Counts what passed and what failed, and says so as it goes. */
 import type { Anomaly } from './history.ts'
 
+/** Why a test cannot be run here. */
+export type Skipped = { readonly skipped: string }
+
 export class Report {
   #passed = 0
   #failed = 0
   #skipped = 0
 
   /** Runs one test; a rejection is a failure and does not stop the others. */
-  async test(name: string, run: () => Promise<string>): Promise<void> {
+  async test(name: string, run: () => Promise<string | Skipped>): Promise<void> {
     const began = performance.now()
     try {
       const figures = await run()
+      if (typeof figures !== 'string') {
+        this.skip(name, figures.skipped)
+        return
+      }
       this.#passed++
       console.log(`ok   ${name} (${seconds(began)}): ${figures}`)
     } catch (error) {

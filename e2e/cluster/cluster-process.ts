@@ -30,7 +30,14 @@ export type PartitionView = {
   readonly newest: number
 }
 
-export type ClusterSettings = Readonly<Record<string, string | number | boolean>>
+export type ClusterOptions = {
+  readonly servers: number
+  readonly settings?: Readonly<Record<string, string | number | boolean>>
+  /** Where a server, counted from 1, has its data, when not in its own folder. */
+  readonly dataDirOf?: (server: number) => string | undefined
+  /** Variables of a server's environment, beside those of this program. */
+  readonly envOf?: (server: number) => Readonly<Record<string, string>>
+}
 
 /** As the issue that asked for it measures: leaders are reported after 2 s. */
 const SETTINGS = {
@@ -56,7 +63,8 @@ export class ClusterProcess {
     this.network = network
   }
 
-  static async start(servers: number, settings: ClusterSettings = {}): Promise<ClusterProcess> {
+  static async start(options: ClusterOptions): Promise<ClusterProcess> {
+    const { servers, settings = {} } = options
     const host = namespacePrefix() === undefined ? '127.0.0.1' : EVERY_ADDRESS
     const nats = await NatsProcess.start({ host })
     const network = Network.here(() => nats.port)
@@ -65,6 +73,7 @@ export class ClusterProcess {
     for (const [index, id] of peers.entries()) {
       const number = index + 1
       network?.mend(number)
+      const dataDir = options.dataDirOf?.(number)
       const server = await ServerProcess.prepare({
         ...(network === undefined
           ? { natsUrl: nats.url }
@@ -74,6 +83,8 @@ export class ClusterProcess {
               launcher: network.launcher(number),
             }),
         peers,
+        ...(options.envOf === undefined ? {} : { env: options.envOf(number) }),
+        ...(dataDir === undefined ? {} : { dataDir }),
         settings: { ...SETTINGS, ...settings, 'clustering.server.id': id },
       })
       server.spawn()

@@ -6,16 +6,15 @@ import { RawConnection } from '../raw-grpc.ts'
 import { encodeCreateStream } from '../raw-messages.ts'
 import { readBack } from '../read-back.ts'
 import { thousands } from '../report.ts'
-import { ClusterProcess, type ClusterSettings, type Member } from './cluster-process.ts'
+import { type ClusterOptions, ClusterProcess, type Member } from './cluster-process.ts'
 import { LeaderLoad } from './leader-load.ts'
 import { WatermarkWatch } from './watermark-watch.ts'
 
-export type ReplicatedLoadOptions = {
-  readonly servers: number
+export type ReplicatedLoadOptions = ClusterOptions & {
   /** Over all partitions. */
   readonly ratePerSecond: number
   readonly minIsr?: number
-  readonly settings?: ClusterSettings
+  readonly partitions?: number
 }
 
 export type Verified = {
@@ -28,6 +27,7 @@ const REPLICAS = 3
 const MIN_ISR = 2
 const PARTITIONS = 3
 const STREAM = 'replicated'
+const SUBJECT = 'replicated.subject'
 const IN_SYNC_WITHIN_MS = 30_000
 const FIRST_ACK_WITHIN_MS = 20_000
 
@@ -41,12 +41,13 @@ export class ReplicatedLoad {
   /** From each hit of a partition's leader to its next ack, in the order of their ends. */
   readonly outagesMs: number[] = []
 
-  private constructor(cluster: ClusterProcess, ratePerSecond: number) {
+  private constructor(cluster: ClusterProcess, options: ReplicatedLoadOptions) {
+    const { ratePerSecond, partitions = PARTITIONS } = options
     this.cluster = cluster
-    this.targets = Array.from({ length: PARTITIONS }, (_, partition) => {
+    this.targets = Array.from({ length: partitions }, (_, partition) => {
       return { stream: STREAM, partition, history: new PartitionHistory(`${STREAM} ${partition}`) }
     })
-    const share = ratePerSecond / PARTITIONS
+    const share = ratePerSecond / partitions
     const counts = this.#counts
     const onOutage = (ms: number): unknown => this.outagesMs.push(ms)
     this.#loads = this.targets.map(
@@ -56,17 +57,18 @@ export class ReplicatedLoad {
   }
 
   static async start(options: ReplicatedLoadOptions): Promise<ReplicatedLoad> {
-    const cluster = await ClusterProcess.start(options.servers, options.settings)
+    const cluster = await ClusterProcess.start(options)
     try {
       const [first] = cluster.members
       if (first === undefined) throw new Error('a cluster of none')
       const connection = await RawConnection.open(first.server.address)
       const replicas = { factor: REPLICAS, minIsr: options.minIsr ?? MIN_ISR }
-      const request = encodeCreateStream(STREAM, 'replicated.subject', PARTITIONS, replicas)
+      const partitions = options.partitions ?? PARTITIONS
+      const request = encodeCreateStream(STREAM, SUBJECT, partitions, replicas)
       await connection.unary('CreateStream', request)
       connection.close()
       if (!(await cluster.healed(REPLICAS, IN_SYNC_WITHIN_MS))) throw new Error('not in sync')
-      return new ReplicatedLoad(cluster, options.ratePerSecond)
+      return new ReplicatedLoad(cluster, options)
     } catch (error) {
       const { output } = cluster
       await cluster.remove()

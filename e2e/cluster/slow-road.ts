@@ -46,11 +46,12 @@ export class SlowRoad {
       dueMs = Math.max(dueMs, performance.now() + delayMs())
       kept += piece.length
       if (kept > KEPT_MAX_BYTES) from.pause()
+      const waitMs = Math.max(dueMs - performance.now(), 0)
       setTimeout(() => {
         kept -= piece.length
         if (kept <= KEPT_MAX_BYTES) from.resume()
         if (!to.destroyed) to.write(piece)
-      }, dueMs - performance.now())
+      }, waitMs)
     })
     from.on('error', () => undefined)
     from.on('close', () => {
