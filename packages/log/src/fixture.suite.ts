@@ -116,3 +116,10 @@ export function values(first: number, last: number): string[] {
 export function segmentPath(base: number, suffix: 'log' | 'index' = 'log'): string {
   return `${DIRECTORY}/${String(base).padStart(20, '0')}.${suffix}`
 }
+
+/** A disk with a log of `count` records that was killed; nothing of it is marked as durable. */
+export async function killedLog(count: number): Promise<MemoryDisk> {
+  const { disk, log } = await openFixture()
+  await fill(log, count)
+  return disk.clone()
+}

@@ -1,7 +1,6 @@
 /** The rules of a follower, one test each; how it truncates is in `follower-truncation.test.ts`. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { FollowerOptions } from './follower-types.ts'
 import { PartitionFollower } from './follower.ts'
 import { follow, log, NOTHING } from './testing/follower-fixture.suite.ts'
 
@@ -168,27 +167,7 @@ test('a log that knows a newer leadership waits for newer metadata', () => {
 })
 
 test('a follower restored from its state behaves as before', () => {
-  const view = log(9, [{ epoch: 2, start: 0 }])
-  const options: FollowerOptions = {
-    serverId: 'B',
-    leaderId: 'A',
-    leaderEpoch: 5,
-    incarnation: 1,
-    syncPolicy: 'always',
-    log: view,
-    proven: true,
-    gaps: false,
-    requestTimeoutMs: 100,
-    maxWaitMs: 300,
-    idleWaitMs: 1000,
-    retryMinMs: 10,
-    retryMaxMs: 80,
-    maxLeaderTimeoutMs: 2000,
-    reportEveryMs: 500,
-    now: 0,
-  }
-  const follower = new PartitionFollower(options)
-  follower.step({ kind: 'tick', now: 0 })
+  const { follower, options } = follow(log(9, [{ epoch: 2, start: 0 }]))
   const copy = PartitionFollower.restore(options, follower.state)
   const from = { leaderId: 'A', leaderEpoch: 5 }
   const answer = {

@@ -8,14 +8,21 @@ import { ModelCluster } from './testing/model-cluster.suite.ts'
 import type { ModelNode } from './testing/model-node.suite.ts'
 import type { SyncPolicy } from './units.ts'
 
-function cluster(more: { readonly syncPolicy?: SyncPolicy; readonly minIsr?: number } = {}) {
+/** A leads B and C, and so many messages are committed everywhere: m1, m2, … */
+function cluster(more: { readonly syncPolicy?: SyncPolicy; readonly messages?: number } = {}) {
   const model = new ModelCluster({
     seed: 7,
     servers: 3,
-    minIsr: more.minIsr ?? 1,
+    minIsr: 1,
     syncPolicy: more.syncPolicy ?? 'always',
     maxBatch: 10,
   })
+  model.start()
+  model.run(50)
+  for (let i = 0; i < (more.messages ?? 0); i++) {
+    model.publish()
+    model.run(50)
+  }
   const node = (id: string): ModelNode => model.node(id)
   return { model, node, a: node('A'), b: node('B'), c: node('C') }
 }
@@ -35,10 +42,15 @@ function assertWhole(model: ModelCluster): void {
   }
 }
 
-/** A is left alone in the ISR: nobody can have it replaced, and it has the others removed. */
-function isolateLeader(model: ModelCluster): void {
+/** Nobody hears the leader, nor it anybody. */
+function cutLeader(model: ModelCluster): void {
   model.cut('A', 'B')
   model.cut('A', 'C')
+}
+
+/** A is left alone in the ISR: nobody can have it replaced, and it has the others removed. */
+function isolateLeader(model: ModelCluster): void {
+  cutLeader(model)
   model.cuts.add('B>controller').add('C>controller')
   model.run(3000, () => model.controller.current.isr.length === 1)
   model.run(20)
@@ -51,11 +63,7 @@ const dropAnswers =
     message.kind === 'fetched' && to.includes(receiver)
 
 test('1 KIP-101: a follower that restarts behind the high watermark and is elected loses nothing', () => {
-  const { model, a, b } = cluster()
-  model.start()
-  model.run(50)
-  model.publish()
-  model.run(50)
+  const { model, a, b } = cluster({ messages: 1 })
   // Both followers hold the second record, and never hear that it is committed.
   const last = model.publish() ?? -1
   model.run(3)
@@ -76,14 +84,9 @@ test('1 KIP-101: a follower that restarts behind the high watermark and is elect
 })
 
 test('2 KIP-101: after the unsynced tails of all are lost the logs do not diverge', () => {
-  const { model, a, b } = cluster({ syncPolicy: 'interval' })
-  model.start()
-  model.run(50)
-  model.publish()
-  model.run(50)
+  const { model, a, b } = cluster({ syncPolicy: 'interval', messages: 1 })
   // A writes what nobody gets; everything goes dark; B leads and writes something else there.
-  model.cut('A', 'B')
-  model.cut('A', 'C')
+  cutLeader(model)
   model.publish(a)
   model.run(2)
   assert.deepEqual(values(a), ['m1', 'm2'])
@@ -101,13 +104,8 @@ test('2 KIP-101: after the unsynced tails of all are lost the logs do not diverg
 })
 
 test('3 KIP-279: fast failovers back and forth leave one history', () => {
-  const { model, a, b } = cluster()
-  model.start()
-  model.run(50)
-  model.publish()
-  model.run(50)
-  model.cut('A', 'B')
-  model.cut('A', 'C')
+  const { model, a, b } = cluster({ messages: 1 })
+  cutLeader(model)
   model.cut('B', 'C')
   // A and B lead in turn, each on its own, each writing where the other did.
   for (const id of ['A', 'B', 'A', 'B', 'A']) {
@@ -124,11 +122,7 @@ test('3 KIP-279: fast failovers back and forth leave one history', () => {
 })
 
 test('4 KIP-903: a replica that comes back with an empty disk does not lead, nor stay in the ISR', () => {
-  const { model, a, b } = cluster()
-  model.start()
-  model.run(50)
-  model.publish()
-  model.run(50)
+  const { model, a, b } = cluster({ messages: 1 })
   const before = model.controller.history.length
   model.crash('B')
   model.wipe('B')
@@ -151,8 +145,6 @@ test('4 KIP-903: a replica that comes back with an empty disk does not lead, nor
 
 test('4 KIP-903: an expansion that was decided before a restart with an empty disk does no harm', () => {
   const { model, a, c } = cluster()
-  model.start()
-  model.run(50)
   model.cut('A', 'C')
   model.cut('B', 'C')
   model.run(1500, () => !model.controller.current.isr.includes('C'))
@@ -179,8 +171,6 @@ test('4 KIP-903: an expansion that was decided before a restart with an empty di
 
 test('5 KIP-966: the last of the ISR that has lost its tail does not lead', () => {
   const { model, a, b } = cluster({ syncPolicy: 'never' })
-  model.start()
-  model.run(50)
   isolateLeader(model)
   assert.deepEqual(model.controller.current.isr, ['A'])
   model.publish(a)
@@ -197,8 +187,6 @@ test('5 KIP-966: the last of the ISR that has lost its tail does not lead', () =
 
 test('5 KIP-966: with synced logs the last of the ISR has everything and leads', () => {
   const { model, a } = cluster()
-  model.start()
-  model.run(50)
   isolateLeader(model)
   model.publish(a)
   model.run(50)
@@ -209,11 +197,7 @@ test('5 KIP-966: with synced logs the last of the ISR has everything and leads',
 })
 
 test('6 KAFKA-7897: a leader with a sparse epoch table does not make its followers give up records', () => {
-  const { model, a, b } = cluster()
-  model.start()
-  model.run(50)
-  for (let i = 0; i < 5; i++) model.publish()
-  model.run(100)
+  const { model, a, b } = cluster({ messages: 5 })
   model.controller.elect('A')
   model.run(50)
   model.publish()
@@ -236,14 +220,9 @@ test('6 KAFKA-7897: a leader with a sparse epoch table does not make its followe
 })
 
 test('7 KAFKA-20961: epochs without records do not keep a follower asking for ever', () => {
-  const { model, a, b } = cluster()
-  model.start()
-  model.run(50)
-  model.publish()
-  model.run(50)
+  const { model, a, b } = cluster({ messages: 1 })
   // Leaders come and go without a record, unheard of by each other.
-  model.cut('A', 'B')
-  model.cut('A', 'C')
+  cutLeader(model)
   model.cut('B', 'C')
   for (const id of ['B', 'C', 'A', 'B']) {
     model.controller.elect(id)
@@ -266,13 +245,8 @@ test('7 KAFKA-20961: epochs without records do not keep a follower asking for ev
 })
 
 test('14 Redpanda #9711: a crash in the middle of a truncation is made good by the next start', () => {
-  const { model, a, b } = cluster()
-  model.start()
-  model.run(50)
-  model.publish()
-  model.run(50)
-  model.cut('A', 'B')
-  model.cut('A', 'C')
+  const { model, a, b } = cluster({ messages: 1 })
+  cutLeader(model)
   for (let i = 0; i < 3; i++) model.publish(a)
   model.run(10)
   model.controller.elect('B')
@@ -290,11 +264,7 @@ test('14 Redpanda #9711: a crash in the middle of a truncation is made good by t
 })
 
 test('20 Liftbridge #354: a leader that is not in the ISR does not lead, nor adds itself', () => {
-  const { model, a, b, c } = cluster()
-  model.start()
-  model.run(50)
-  model.publish()
-  model.run(50)
+  const { model, a, b, c } = cluster({ messages: 1 })
   model.cut('A', 'C')
   model.cut('C', 'controller')
   model.cuts.delete('C>controller')
@@ -320,14 +290,9 @@ test('20 Liftbridge #354: a leader that is not in the ISR does not lead, nor add
 })
 
 test('25 G1: an epoch that was learned as a follower begins at its first record', () => {
-  const { model, a, b } = cluster()
-  model.start()
-  model.run(50)
-  for (let i = 0; i < 3; i++) model.publish()
-  model.run(100)
+  const { model, a, b } = cluster({ messages: 3 })
   // A writes one more for itself; B leads, then C, and A returns to C, who only followed epoch 2.
-  model.cut('A', 'B')
-  model.cut('A', 'C')
+  cutLeader(model)
   model.publish(a)
   model.run(5)
   model.controller.elect('B')

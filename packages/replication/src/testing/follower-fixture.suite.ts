@@ -18,7 +18,7 @@ export const log = (
 ): LogView => ({ newestOffset, syncedOffset: newestOffset, highWatermark: -1, epochs, ...more })
 
 export function follow(view: LogView, more: Partial<FollowerOptions> = {}) {
-  const follower = new PartitionFollower({
+  const options: FollowerOptions = {
     serverId: 'B',
     leaderId: 'A',
     leaderEpoch: 5,
@@ -36,7 +36,8 @@ export function follow(view: LogView, more: Partial<FollowerOptions> = {}) {
     reportEveryMs: 500,
     now: 0,
     ...more,
-  })
+  }
+  const follower = new PartitionFollower(options)
   const transcript: string[] = []
   const step = (input: FollowerInput): FollowerOutput => {
     const output = follower.step(input)
@@ -79,5 +80,5 @@ export function follow(view: LogView, more: Partial<FollowerOptions> = {}) {
   }
   const first = tick(0)
   latest(first)
-  return { follower, step, tick, answer, fetched, latest, first, transcript }
+  return { options, follower, step, tick, answer, fetched, latest, first, transcript }
 }

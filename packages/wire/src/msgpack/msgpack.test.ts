@@ -5,18 +5,11 @@ import { concat, fromHex, toHex } from '../testdata.suite.ts'
 import { decodeText, encodeText } from '../text.ts'
 import { WireError } from '../wire-error.ts'
 import { boolean, bytes, signed, struct, textBytes, unsigned, type Codec } from './codec.ts'
+import { read, written } from './hex.suite.ts'
 import { MsgpackReader } from './reader.ts'
 import { MsgpackScanner } from './scanner.ts'
 import { time } from './time.ts'
 import { MsgpackWriter } from './writer.ts'
-
-function written(write: (writer: MsgpackWriter) => void): string {
-  const writer = new MsgpackWriter()
-  write(writer)
-  return toHex(writer.finish())
-}
-
-const read = (hex: string): MsgpackReader => new MsgpackReader(fromHex(hex))
 
 describe('what is written', () => {
   const unsignedCases: [number, string][] = [
@@ -226,64 +219,6 @@ describe('structs', () => {
     const made = sample.read(read(`81a9${key}01`))
     assert.deepEqual(made, sample.zero)
     assert.equal(Object.getPrototypeOf(made), Object.prototype)
-  })
-})
-
-describe('times', () => {
-  const readTime = (hex: string): bigint | undefined => time.read(read(hex))
-  const at = 1_700_000_000_123_456_789n
-
-  test('are the 15 bytes of Go', () => {
-    const hex = 'af010000000edce5e800075bcd15ffff'
-    assert.equal(
-      written((writer) => time.write(writer, at)),
-      hex,
-    )
-    assert.equal(readTime(hex), at)
-  })
-
-  test('the zero time of Go is undefined', () => {
-    const hex = 'af01000000000000000000000000ffff'
-    assert.equal(
-      written((writer) => time.write(writer, undefined)),
-      hex,
-    )
-    assert.equal(readTime(hex), undefined)
-    assert.equal(readTime('c0'), undefined)
-  })
-
-  test('survive before the epoch, too', () => {
-    fc.assert(
-      fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n }), (instant) => {
-        const hex = written((writer) => time.write(writer, instant))
-        assert.equal(readTime(hex), instant)
-      }),
-    )
-  })
-
-  test('are read in every form that Go reads', () => {
-    const seconds = 1_700_000_000n * 1_000_000_000n
-    assert.equal(readTime('d6ff6553f100'), seconds)
-    assert.equal(readTime('a46553f100'), seconds)
-    assert.equal(readTime('a81d6f34546553f100'), at)
-    assert.equal(readTime('d7ff1d6f34546553f100'), at)
-    assert.equal(readTime('c70cff075bcd15000000006553f100'), at)
-    assert.equal(readTime('ac075bcd15000000006553f100'), at)
-    // With a zone, in minutes and in seconds.
-    assert.equal(readTime('af010000000edce5e800075bcd15003c'), at)
-    assert.equal(readTime('b0020000000edce5e800075bcd15003c07'), at)
-  })
-
-  test('are refused where Go refuses them', () => {
-    for (const hex of [
-      'c40f010000000edce5e800075bcd15ffff',
-      '05',
-      'a3010203',
-      'd6006553f100',
-      'd4ff00',
-    ]) {
-      assert.throws(() => readTime(hex), WireError, hex)
-    }
   })
 })
 

@@ -7,6 +7,8 @@ import type { MsgpackReader } from './reader.ts'
 const UNIX_EPOCH_S = 62_135_596_800n
 const NS_PER_S = 1_000_000_000n
 const INT64 = 64
+/** The years 1677 to 2262. */
+const LATEST_NS = 2n ** 63n - 1n
 
 /**
  * A Go `time.Time` as nanoseconds since the Unix epoch; undefined is Go's zero time. Written in UTC
@@ -18,12 +20,18 @@ const INT64 = 64
  *     13-14  minutes east of UTC, int16; -1 stands for UTC
  *
  * Read are also nil and the MessagePack timestamps of 4, 8 and 12 bytes. The zone is forgotten: it
- * changes how an instant is shown, not the instant.
+ * changes how an instant is shown, not the instant. An instant whose nanoseconds need more than 64
+ * bits is undefined too: it says nothing about when an entry was made, and whoever stores or sends
+ * it would make another one of it.
  */
 export const time: Codec<bigint | undefined> = {
   zero: undefined,
   write: (writer, value) => writer.bytes(goTime(value)),
-  read: readTime,
+  read: (reader) => {
+    const instant = readTime(reader)
+    const known = instant !== undefined && instant >= -LATEST_NS && instant <= LATEST_NS
+    return known ? instant : undefined
+  },
 }
 
 function goTime(value: bigint | undefined): Uint8Array {
