@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { NatsServer } from '@liftbridge/nats'
-import { busSuite, bytes, Mailbox } from './bus.suite.ts'
+import { bytes, Mailbox } from './bus-mailbox.suite.ts'
+import { busSuite } from './bus.suite.ts'
 import { EmbeddedBus } from './embedded-bus.ts'
 
 const server = new NatsServer()

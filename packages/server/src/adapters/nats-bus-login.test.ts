@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { findNatsServer, startNatsServer } from '../../../nats/src/debian-server.suite.ts'
 import type { BusStatus } from '../bus.ts'
-import { bytes, Mailbox, settle } from './bus.suite.ts'
+import { bytes, Mailbox, settle } from './bus-mailbox.suite.ts'
 import { connectNatsBus, type NatsBusOptions } from './nats-bus.ts'
 
 const program = findNatsServer()

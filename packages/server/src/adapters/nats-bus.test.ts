@@ -8,7 +8,8 @@ import {
   type NatsProcess,
 } from '../../../nats/src/debian-server.suite.ts'
 import type { Bus, BusStatus } from '../bus.ts'
-import { busSuite, bytes, Mailbox, settle } from './bus.suite.ts'
+import { bytes, Mailbox, settle } from './bus-mailbox.suite.ts'
+import { busSuite } from './bus.suite.ts'
 import { connectNatsBus } from './nats-bus.ts'
 
 /** A NATS that can be killed and started again on its port. */

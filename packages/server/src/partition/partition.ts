@@ -12,24 +12,18 @@ import type { CommitLog } from '@liftbridge/log'
 import { decideLeadership, type LeaderStanding } from '@liftbridge/replication'
 import type { PublishView } from '@liftbridge/wire'
 import { Candidacy, type CandidacyReason } from '../replication/candidacy.ts'
-import type { FetchService } from '../replication/fetch-service.ts'
 import type { Following } from '../replication/following.ts'
 import { ACK_UNKNOWN, AckSource, type AckSink } from './ack.ts'
 import type { Arrival } from './arrival.ts'
 import type { ValueCipher } from './encryption.ts'
 import { GroupReaders } from './group-readers.ts'
 import type { BatchLimits, Ingest } from './ingest.ts'
-import { Leadership, type PartitionSettings, type Receipts } from './leadership.ts'
+import type { PartitionSettings, Receipts } from './leadership.ts'
+import { Leading } from './leading.ts'
 import type { LogFacts, PartitionOptions, ReplicatedOptions, Roles } from './partition-options.ts'
 import { ReadTerms, type ReadTerm } from './read-term.ts'
 import { refuse } from './refusal.ts'
-import {
-  followLeader,
-  leaderOptions,
-  replicaLink,
-  serveReplicas,
-  type RoleContext,
-} from './replica-roles.ts'
+import { followLeader, type RoleContext } from './replica-roles.ts'
 import type { Listener } from './subject-router.ts'
 
 export type { PartitionSettings } from './leadership.ts'
@@ -38,8 +32,7 @@ type Role =
   | { readonly kind: 'none' }
   | {
       readonly kind: 'leader'
-      readonly leadership: Leadership
-      readonly fetches: FetchService | undefined
+      readonly leading: Leading
     }
   | { readonly kind: 'candidate'; candidacy: Candidacy | undefined }
   | { readonly kind: 'follower'; readonly following: Following }
@@ -71,10 +64,8 @@ export class Partition implements Listener {
   #settings: PartitionSettings
   #role: Role = NO_ROLE
   #roles: Roles | undefined
-  /** Of the leadership, for the way of each message. */
+  /** Of the leadership while it takes messages, for the way of each of them. */
   #ingest: Ingest | undefined
-  /** Ends hearing the partition's subject. */
-  #listening: (() => void) | undefined
   #proven = true
   #fenced = false
 
@@ -166,13 +157,13 @@ export class Partition implements Listener {
   /** Takes over settings that may change while the partition runs. */
   reconfigure(settings: { readonly batch: BatchLimits; readonly syncMaxMessages: number }): void {
     this.#settings = { ...this.#settings, ...settings }
-    if (this.#role.kind === 'leader') this.#role.leadership.reconfigure(settings)
+    if (this.#role.kind === 'leader') this.#role.leading.reconfigure(settings)
   }
 
   /** Makes what is written durable, unless it is already; called on every tick of `streams.sync.interval`. */
   syncIfDirty(): void {
     if (this.#role.kind !== 'leader' || this.log.syncedOffset >= this.log.newestOffset) return
-    this.#role.leadership.requestSync()
+    this.#role.leading.requestSync()
   }
 
   /**
@@ -208,7 +199,7 @@ export class Partition implements Listener {
   changed(roles: Roles): void {
     this.#roles = roles
     const role = this.#role
-    if (role.kind === 'leader') role.leadership.changed(roles)
+    if (role.kind === 'leader') role.leading.changed(roles)
     else if (role.kind === 'follower') this.#readAsFollower(roles)
   }
 
@@ -231,23 +222,19 @@ export class Partition implements Listener {
     this.#readTerms.set(undefined)
     if (role.kind === 'leader') {
       this.#ingest = undefined
-      this.#unlisten()
-      role.fetches?.stop()
-      this.#depose(role.leadership)
+      role.leading.depose()
     } else if (role.kind === 'follower') role.following.end()
     else if (role.kind === 'candidate') role.candidacy?.end()
   }
 
   /** Takes no more messages; resolves when what was accepted is written. Replicas are served on. */
   async quiesce(): Promise<void> {
-    if (this.#role.kind !== 'leader') return
-    this.#unlisten()
-    await this.#role.leadership.quiesce()
+    if (this.#role.kind === 'leader') await this.#role.leading.quiesce()
   }
 
   /** True when every message that was accepted has had its answer. */
   get settled(): boolean {
-    return this.#role.kind !== 'leader' || this.#role.leadership.settled
+    return this.#role.kind !== 'leader' || this.#role.leading.settled
   }
 
   /**
@@ -262,9 +249,7 @@ export class Partition implements Listener {
       case 'none':
         break
       case 'leader':
-        this.#unlisten()
-        await this.#guardedStop(role.leadership)
-        role.fetches?.stop()
+        await role.leading.stop()
         break
       case 'candidate':
         role.candidacy?.end()
@@ -280,71 +265,26 @@ export class Partition implements Listener {
     this.#role = NO_ROLE
   }
 
-  #unlisten(): void {
-    this.#listening?.()
-    this.#listening = undefined
-  }
-
-  async #guardedStop(leadership: Leadership): Promise<void> {
-    try {
-      await leadership.stop()
-    } catch (error) {
-      this.#reportUndelivered(error)
-    }
-  }
-
   async #lead(roles: Roles): Promise<void> {
-    const { replicated } = this.#options
-    const isShared = roles.replicas.length > 1
-    if (isShared && replicated === undefined) {
-      throw new Error('a partition with several replicas needs the other servers of its cluster')
-    }
-    const shared = isShared ? replicated : undefined
-    const fetches =
-      shared &&
-      serveReplicas(this.#context, shared, {
-        roles,
-        onFetch: (fetch) => {
-          if (this.#role.kind === 'leader') this.#role.leadership.fetched(fetch)
-        },
-      })
-    const leadership = new Leadership({
-      source: this.#source,
-      // Data of a Go server may carry epochs of its own Raft log, beyond ours [R9].
-      leaderEpoch: Math.max(roles.leaderEpoch, this.log.leaderEpoch),
-      log: this.log,
+    const leading = new Leading(this.#context, {
+      ...this.#options,
       settings: this.#settings,
-      cipher: this.cipher,
-      budget: this.#options.budget,
-      ackBudget: this.#options.ackBudget,
-      clock: this.#options.clock,
+      listener: this,
+      source: this.#source,
       receipts: this.#receipts,
-      replicas:
-        shared && fetches
-          ? {
-              core: leaderOptions(this.#context, shared, roles),
-              link: replicaLink(this.#context, shared, fetches),
-            }
-          : undefined,
+      roles,
       onFailed: (reason, error) => this.#fence(reason, error),
       onStanding: (standing) => this.#onStanding(standing),
-      onAppendRefused: (error) => this.#onAppendRefused(error),
     })
-    this.#role = { kind: 'leader', leadership, fetches }
+    this.#role = { kind: 'leader', leading }
     try {
-      await leadership.begin()
-      // Superseded meanwhile: `end` follows.
-      if (leadership.ended) return
-      fetches?.start()
-      this.#ingest = leadership.ingest
-      this.#listening = this.#options.listen(this)
-      await this.#options.flush()
+      await leading.begin((ingest) => (this.#ingest = ingest))
     } catch (error) {
       // It may have taken messages from NATS already.
       await this.end()
       throw error
     }
-    if (!leadership.ended) this.#readTerms.set('leader')
+    if (!leading.ended) this.#readTerms.set('leader')
   }
 
   #follow(roles: Roles, replicated: ReplicatedOptions): void {
@@ -398,15 +338,6 @@ export class Partition implements Listener {
     }
   }
 
-  /** A full disk leaves the log as it was and heals by itself [reliability T4]. */
-  #onAppendRefused(error: unknown): void {
-    this.#options.logger.limited(`append ${this.stream} ${this.id}`, 'error', 'append failed', {
-      stream: this.stream,
-      partition: this.id,
-      error,
-    })
-  }
-
   /** Nothing more is acknowledged; readers end; the host decides what comes next. [D7] */
   #fence(reason: string, error: unknown): void {
     if (this.#fenced) return
@@ -419,19 +350,5 @@ export class Partition implements Listener {
       error,
     })
     this.#options.onFenced(reason)
-  }
-
-  /** Last answers; whoever cannot be told meets its deadline. */
-  #depose(leadership: Leadership): void {
-    try {
-      leadership.depose()
-    } catch (error) {
-      this.#reportUndelivered(error)
-    }
-  }
-
-  #reportUndelivered(error: unknown): void {
-    const { stream, id } = this
-    this.#options.logger.error('acks could not be delivered', { stream, partition: id, error })
   }
 }

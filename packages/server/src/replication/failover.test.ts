@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Collector } from '../partition/partition-fixture.suite.ts'
-import { recordsOf, TestCluster, valuesOf } from './cluster.suite.ts'
+import { TestCluster } from './cluster.suite.ts'
+import { recordsOf, valuesOf } from './stored-records.suite.ts'
 
 const REPLICATE = 'lift.orders.0.replicate'
 

@@ -8,7 +8,8 @@ import {
   encodeReplicationRequest,
 } from '@liftbridge/wire'
 import { Collector } from '../partition/partition-fixture.suite.ts'
-import { recordsOf, TestCluster, valuesOf } from './cluster.suite.ts'
+import { TestCluster } from './cluster.suite.ts'
+import { recordsOf, valuesOf } from './stored-records.suite.ts'
 
 const REPLICATE = 'lift.orders.0.replicate'
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Collector } from '../partition/partition-fixture.suite.ts'
-import { recordsOf, TestCluster } from './cluster.suite.ts'
+import { TestCluster } from './cluster.suite.ts'
+import { recordsOf } from './stored-records.suite.ts'
 
 test('what a leader acknowledges to AckPolicy ALL is on every member of the ISR, byte for byte [R1, D1]', async () => {
   const cluster = await TestCluster.start()

@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { DiskError } from '@liftbridge/log'
 import fc from 'fast-check'
 import { Collector, type Answer } from '../partition/partition-fixture.suite.ts'
-import { recordsOf, TestCluster, valuesOf } from './cluster.suite.ts'
+import { TestCluster } from './cluster.suite.ts'
+import { recordsOf, valuesOf } from './stored-records.suite.ts'
 
 const RUNS = Number(process.env['REPLICATION_RUNS'] ?? 25)
 const IDS = ['a', 'b', 'c']

@@ -5,7 +5,9 @@ import fc from 'fast-check'
 import { encodeReplicationRequest, decodeReplicationResponse } from '@liftbridge/wire'
 import type { BusMessage } from '../bus.ts'
 import { Collector } from '../partition/partition-fixture.suite.ts'
-import { recordsOf, STREAM, TestCluster, valuesOf } from './cluster.suite.ts'
+import { TestCluster } from './cluster.suite.ts'
+import { recordsOf, valuesOf } from './stored-records.suite.ts'
+import { STREAM } from './test-process.suite.ts'
 
 const isAnswer = ({ subject, data }: BusMessage): boolean =>
   subject.startsWith('_INBOX') && data.length > 60 && data[7] === 3

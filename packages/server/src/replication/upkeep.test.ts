@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DiskError } from '@liftbridge/log'
 import { Collector } from '../partition/partition-fixture.suite.ts'
-import { recordsOf, STREAM, TestCluster, valuesOf } from './cluster.suite.ts'
+import { TestCluster } from './cluster.suite.ts'
+import { recordsOf, valuesOf } from './stored-records.suite.ts'
+import { STREAM } from './test-process.suite.ts'
 
 const ALL = { stream: STREAM, partitions: [], resumeAll: false, timestampNs: 1n }
 
