@@ -16,6 +16,7 @@ import {
   type SubscribeOptions,
 } from '../bus.ts'
 import { BUS_ERROR_TEXT } from './bus-error-text.ts'
+import { PendingRequests } from './pending-requests.ts'
 
 /**
  * The bus of embedded mode: a connection to the NATS server in this process, without a socket and
@@ -24,11 +25,9 @@ import { BUS_ERROR_TEXT } from './bus-error-text.ts'
 export class EmbeddedBus implements Bus {
   readonly #server: NatsServer
   readonly #connection: InProcessConnection
-  readonly #inbox = `_INBOX.${randomBytes(12).toString('hex')}`
-  readonly #requests = new Map<string, PendingRequest>()
+  readonly #requests = new PendingRequests<BusMessage>(`_INBOX.${randomBytes(12).toString('hex')}`)
   readonly #listeners: ((status: BusStatus) => void)[] = []
   #listensToInbox = false
-  #nextRequest = 1
 
   constructor(server: NatsServer, options: { readonly name: string; readonly echo: boolean }) {
     this.#server = server
@@ -75,25 +74,18 @@ export class EmbeddedBus implements Bus {
     }
   }
 
-  request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<BusMessage> {
-    return new Promise((resolve, reject) => {
-      if (!this.connected) throw new BusError('closed', 'the bus is closed')
-      this.#listenToInbox()
-      const inbox = `${this.#inbox}.${this.#nextRequest++}`
-      const timer = setTimeout(() => {
-        this.#requests.delete(inbox)
-        reject(new BusError('timeout', BUS_ERROR_TEXT.timeout))
-      }, timeoutMs)
-      this.#requests.set(inbox, { resolve, reject, timer })
-      try {
-        if (this.#connection.publish(subject, payload, inbox)) return
+  async request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<BusMessage> {
+    if (!this.connected) throw new BusError('closed', 'the bus is closed')
+    this.#listenToInbox()
+    const { reply, answer } = this.#requests.open(subject, timeoutMs)
+    try {
+      if (!this.#connection.publish(subject, payload, reply)) {
         throw new BusError('no-responders', BUS_ERROR_TEXT.noResponders)
-      } catch (error) {
-        clearTimeout(timer)
-        this.#requests.delete(inbox)
-        reject(asBusError(error))
       }
-    })
+    } catch (error) {
+      this.#requests.fail(reply, asBusError(error))
+    }
+    return answer
   }
 
   async flush(): Promise<void> {
@@ -108,11 +100,7 @@ export class EmbeddedBus implements Bus {
 
   async close(): Promise<void> {
     await this.#connection.close()
-    for (const request of this.#requests.values()) {
-      clearTimeout(request.timer)
-      request.reject(new BusError('closed', 'the bus was closed'))
-    }
-    this.#requests.clear()
+    this.#requests.failAll(new BusError('closed', 'the bus was closed'))
   }
 
   #report(error: unknown): void {
@@ -122,21 +110,9 @@ export class EmbeddedBus implements Bus {
 
   #listenToInbox(): void {
     if (this.#listensToInbox) return
-    this.subscribe(`${this.#inbox}.*`, (message) => {
-      const request = this.#requests.get(message.subject)
-      if (request === undefined) return
-      this.#requests.delete(message.subject)
-      clearTimeout(request.timer)
-      request.resolve(message)
-    })
+    this.subscribe(this.#requests.subject, (message) => this.#requests.answered(message))
     this.#listensToInbox = true
   }
-}
-
-interface PendingRequest {
-  readonly resolve: (message: BusMessage) => void
-  readonly reject: (error: BusError) => void
-  readonly timer: NodeJS.Timeout
 }
 
 const BUS_CODE: Readonly<Record<NatsErrorCode, BusErrorCode>> = {

@@ -1,10 +1,11 @@
 import {
   connect,
-  type ConnectionOptions,
+  createInbox,
+  errors,
   type Msg,
   type NatsConnection,
 } from '@nats-io/transport-node'
-import { isLiteralSubject, isValidSubject } from '@liftbridge/nats'
+import { isValidSubject } from '@liftbridge/nats'
 import {
   BusError,
   type Bus,
@@ -14,11 +15,14 @@ import {
   type BusSubscription,
   type SubscribeOptions,
 } from '../bus.ts'
-import { parseNatsServers, type NatsAddresses, type NatsLogin } from './nats-address.ts'
+import { BUS_ERROR_TEXT } from './bus-error-text.ts'
+import { parseNatsServers, type NatsLogin } from './nats-address.ts'
+import { connectionOptions } from './nats-connection-options.ts'
 import { asBusError, redactor } from './nats-errors.ts'
 import { FrameBatch } from './nats-frames.ts'
-import { tlsOptions, type NatsTls } from './nats-tls.ts'
+import type { NatsTls } from './nats-tls.ts'
 import { internalsOf, type NatsInternals, type NatsTransport } from './nats-internals.ts'
+import { PendingRequests } from './pending-requests.ts'
 
 export interface NatsBusOptions {
   /** URLs `nats://host:port`, tried in this order. */
@@ -97,6 +101,8 @@ class NatsBus implements Bus {
   #scheduled = false
   #closing: Promise<void> | undefined
   #waiting: (() => void)[] = []
+  readonly #requests = new PendingRequests<Msg>(createInbox())
+  #listensToInbox = false
 
   constructor(
     connection: NatsConnection,
@@ -137,6 +143,14 @@ class NatsBus implements Bus {
   }
 
   publish(subject: string, payload: Uint8Array, reply = ''): void {
+    this.#gather(subject, payload, reply)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    if (this.#lingerMs > 0) setTimeout(this.#flushScheduled, this.#lingerMs)
+    else queueMicrotask(this.#flushScheduled)
+  }
+
+  #gather(subject: string, payload: Uint8Array, reply: string): void {
     this.#requireConnection()
     this.#requireSize(payload)
     // A NATS that does not read must not fill the memory [reliability B1].
@@ -149,10 +163,6 @@ class NatsBus implements Bus {
       this.#target = transport
     }
     this.#frames.add(subject, payload, reply)
-    if (this.#scheduled) return
-    this.#scheduled = true
-    if (this.#lingerMs > 0) setTimeout(this.#flushScheduled, this.#lingerMs)
-    else queueMicrotask(this.#flushScheduled)
   }
 
   /** An external NATS does not tell. */
@@ -191,14 +201,35 @@ class NatsBus implements Bus {
 
   async request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<BusMessage> {
     this.#requireConnection()
-    this.#requireSize(payload)
-    if (!isLiteralSubject(subject)) throw new BusError('bad-subject', 'not a valid NATS subject')
-    this.#flushFrames()
+    this.#listenToInbox()
+    const { reply, answer } = this.#requests.open(subject, timeoutMs)
     try {
-      return asBusMessage(await this.#connection.request(subject, payload, { timeout: timeoutMs }))
+      this.#gather(subject, payload, reply)
+      queueMicrotask(this.#flushGathered)
     } catch (error) {
-      throw asBusError(error)
+      this.#requests.fail(reply, asBusError(error))
     }
+    return asBusMessage(await answer)
+  }
+
+  #listenToInbox(): void {
+    if (this.#listensToInbox) return
+    this.#listensToInbox = true
+    this.#flushFrames()
+    const { subject } = this.#requests
+    this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (error !== null) {
+          this.#listensToInbox = false
+          this.#requests.failAll(asBusError(error))
+        } else if (message.data.length === 0 && message.headers?.status === '503') {
+          const nobody = new BusError('no-responders', BUS_ERROR_TEXT.noResponders)
+          this.#requests.fail(message.subject, nobody)
+        } else {
+          this.#requests.answered(message)
+        }
+      },
+    })
   }
 
   async flush(): Promise<void> {
@@ -233,6 +264,7 @@ class NatsBus implements Bus {
     this.#client.transport.socket?.on('error', () => undefined)
     await new Promise<void>((resolve) => setImmediate(resolve))
     await this.#connection.close()
+    this.#requests.failAll(new BusError('closed', 'the bus was closed'))
     this.#release()
   }
 
@@ -253,6 +285,9 @@ class NatsBus implements Bus {
     this.#scheduled = false
     this.#flushFrames()
   }
+
+  /** What is scheduled may come later: somebody waits for this. */
+  readonly #flushGathered = (): void => this.#flushFrames()
 
   #flushFrames(): void {
     if (this.#frames.bytes === 0) return
@@ -295,9 +330,16 @@ class NatsBus implements Bus {
       } else if (status.type === 'reconnect') {
         this.#report({ kind: 'connected', server: status.server })
       } else if (status.type === 'error') {
+        this.#failForbidden(status.error)
         this.#reportError(status.error)
       }
     }
+  }
+
+  /** Requests that NATS did not let through need not wait for their time. */
+  #failForbidden(error: Error): void {
+    if (!(error instanceof errors.PermissionViolationError)) return
+    if (error.operation === 'publish') this.#requests.failAll(asBusError(error), error.subject)
   }
 
   #reportError(error: unknown): void {
@@ -321,33 +363,6 @@ const DRAIN_MAX_MS = 2000
 /** The library's message decodes subject and reply when asked; it gives '' for no reply. */
 function asBusMessage(message: Msg): BusMessage {
   return message as BusMessage
-}
-
-function connectionOptions(
-  options: NatsBusOptions,
-  addresses: NatsAddresses,
-  login: NatsLogin,
-): ConnectionOptions {
-  const tls = options.tls ?? (addresses.tls ? {} : undefined)
-  return {
-    servers: [...addresses.servers],
-    noRandomize: true,
-    name: options.name,
-    noEcho: !options.echo,
-    timeout: options.connectTimeoutMs ?? 5000,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: options.reconnectWaitMs ?? 250,
-    reconnectJitter: 100,
-    reconnectJitterTLS: 1000,
-    // A wrong password may be put right on the NATS side; until then it stands in the status.
-    ignoreAuthErrorAbort: true,
-    // Three unanswered pings, a minute, end a connection that is dead without having been closed.
-    pingInterval: 20_000,
-    noAsyncTraces: true,
-    ...(login.kind === 'password' ? { user: login.user, pass: login.password } : {}),
-    ...(login.kind === 'token' ? { token: login.token } : {}),
-    ...(tls === undefined ? {} : { tls: tlsOptions(tls, addresses.servers) }),
-  }
 }
 
 function isAborted(signal: AbortSignal | undefined): boolean {

@@ -56,6 +56,8 @@ export class FrameBatch {
     this.#chunk[at++] = CR
     this.#chunk[at++] = LF
     this.#used = at
+    // The client library writes commands of its own, which must not come before the end of this.
+    if (!inOne) this.flush()
   }
 
   /** Writes what is gathered. */

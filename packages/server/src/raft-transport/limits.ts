@@ -40,10 +40,11 @@ export const STREAM_CREDIT_BYTES: number = STREAM_WINDOW_BYTES / 4
 
 /**
  * A peer that was killed said nothing, and its streams would swallow requests until they time out.
- * So a request asks NATS whether anybody listens to its stream, unless the peer was heard so shortly
- * before that it answers one request after the other.
+ * So the first request after a silence asks NATS whether anybody listens to its stream. Longer than
+ * the pause between two heartbeats, which would all be requests that nobody answers; one that gets
+ * no response has the question asked a quarter of a second later.
  */
-export const PROBE_QUIET_MS = 20
+export const PROBE_QUIET_MS = 300
 
 /** While an answer is awaited, NATS is asked again so often, which only streams of ours allow. */
 export const PROBE_EVERY_MS = 250

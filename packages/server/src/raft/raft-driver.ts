@@ -72,6 +72,8 @@ export class RaftDriver<Result> {
   #stopped = false
   #timer: Timer | undefined
   #timerAtMs = Infinity
+  /** When the core wants its next tick. */
+  #deadlineMs = Infinity
   readonly #peerRequests = new Map<RequestId, PeerRequest>()
   #nextRequestId: RequestId = 1
   #role: Role | undefined
@@ -217,14 +219,18 @@ export class RaftDriver<Result> {
   }
 
   #setTimer(deadlineMs: number): void {
-    // An earlier timer that is still running asks for the next deadline when it fires.
+    this.#deadlineMs = deadlineMs
+    // An earlier timer that is still running looks for the next deadline when it fires.
     if (deadlineMs >= this.#timerAtMs) return
     this.#timer?.cancel()
     this.#timerAtMs = deadlineMs
     const { clock } = this.#options
-    this.#timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), () => {
+    // Timers count whole milliseconds: one that fires too early would only have to be set again.
+    const pauseMs = Math.max(0, Math.ceil(deadlineMs - clock.monotonicMs()))
+    this.#timer = clock.after(pauseMs, () => {
       this.#timerAtMs = Infinity
-      this.post({ kind: 'tick' })
+      if (clock.monotonicMs() < this.#deadlineMs) this.#setTimer(this.#deadlineMs)
+      else this.post({ kind: 'tick' })
     })
   }
 
