@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
 
 /**
- * Bytes on their way to one socket. Small writes are copied into chunks; one `socket.write` goes
- * out per turn of the event loop (or per 64 KiB), and only when the one before is through: while a
- * peer is slow its bytes gather here, where they are counted.
+ * Bytes on their way to one socket. Most are copied into chunks; one `socket.write` goes out per
+ * turn of the event loop (or per 64 KiB), and only when the one before is through: while a peer is
+ * slow its bytes gather here, where they are counted. Chunks are filled to the end, and a view is
+ * only taken of a buffer that holds little else, so that what is counted is what is held.
  */
 export class Outbox {
   readonly #socket: Socket
@@ -11,7 +12,10 @@ export class Outbox {
   readonly #onWritten: () => void
   #full: Buffer[] = []
   #chunk: Buffer = NO_CHUNK
-  #chunkBytes = 0
+  /** What lies in the chunk from here on is in no piece of `#full` yet … */
+  #chunkStart = 0
+  /** … and ends here. */
+  #chunkEnd = 0
   #waitingBytes = 0
   #inFlightBytes = 0
   #scheduled = false
@@ -45,9 +49,9 @@ export class Outbox {
    * caller writes them there at once and no others.
    */
   reserve(length: number): number {
-    if (this.#chunkBytes + length > this.#chunk.length) this.#nextChunk(length)
-    const at = this.#chunkBytes
-    this.#chunkBytes += length
+    if (this.#chunkEnd + length > this.#chunk.length) this.#nextChunk(length)
+    const at = this.#chunkEnd
+    this.#chunkEnd += length
     this.#count(length)
     return at
   }
@@ -63,11 +67,11 @@ export class Outbox {
     this.#chunk.write(text, at, text.length, 'latin1')
   }
 
-  /** Sends `bytes` without copying them; they must not be written to afterwards. */
-  writeView(bytes: Uint8Array): void {
-    this.#sealChunk()
-    this.#full.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
-    this.#count(bytes.length)
+  /** Sends `bytes`, which must not be written to afterwards. */
+  writeBytes(bytes: Uint8Array): void {
+    const { length, buffer } = bytes
+    if (length > COPIED_MAX_BYTES && buffer.byteLength - length <= length >> 3) this.#addView(bytes)
+    else this.#addCopy(bytes)
   }
 
   /** Calls back when everything handed in so far and until then is with the operating system. */
@@ -84,8 +88,7 @@ export class Outbox {
     this.#waitingBytes = 0
     this.#inFlightBytes = 0
     this.#full = []
-    this.#chunk = NO_CHUNK
-    this.#chunkBytes = 0
+    this.#dropChunk()
     this.#afterEmpty?.()
     this.#afterEmpty = undefined
   }
@@ -93,7 +96,8 @@ export class Outbox {
   /** Hands what waits to the socket unless it is still busy with the write before. */
   flush(): void {
     if (this.#closed || this.#inFlightBytes > 0 || this.#waitingBytes === 0) return
-    this.#sealChunk()
+    this.#seal()
+    this.#dropChunk()
     const batch: Buffer[] = []
     let bytes = 0
     while (this.#full.length > batch.length && bytes < WRITE_MAX_BYTES) {
@@ -128,6 +132,27 @@ export class Outbox {
     }
   }
 
+  #addView(bytes: Uint8Array): void {
+    if (this.#chunkEnd > this.#chunkStart) {
+      this.#seal()
+      // In several pieces now, so nobody can tell when all of it is through: it is not used again.
+      this.#shared.disown(this.#chunk)
+    }
+    this.#full.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+    this.#count(bytes.length)
+  }
+
+  #addCopy(bytes: Uint8Array): void {
+    for (let from = 0; from < bytes.length;) {
+      if (this.#chunkEnd === this.#chunk.length) this.#nextChunk(CHUNK_BYTES)
+      const to = Math.min(bytes.length, from + this.#chunk.length - this.#chunkEnd)
+      this.#chunk.set(bytes.subarray(from, to), this.#chunkEnd)
+      this.#chunkEnd += to - from
+      this.#count(to - from)
+      from = to
+    }
+  }
+
   #count(length: number): void {
     this.#waitingBytes += length
     this.#shared.pendingBytes += length
@@ -142,23 +167,32 @@ export class Outbox {
   }
 
   #nextChunk(length: number): void {
-    const busy = this.#chunkBytes > 0 || this.#full.length > 0
-    this.#sealChunk()
+    const busy = this.#chunkEnd > 0 || this.#full.length > 0
+    this.#seal()
+    this.#dropChunk()
     if (this.#waitingBytes >= FLUSH_BYTES) this.flush()
     // A connection with little to say holds little: the big chunks are for those that fill a small one.
     this.#chunk = this.#shared.take(Math.max(length, busy ? CHUNK_BYTES : SMALL_CHUNK_BYTES))
   }
 
-  #sealChunk(): void {
-    if (this.#chunkBytes > 0) this.#full.push(this.#chunk.subarray(0, this.#chunkBytes))
+  #seal(): void {
+    if (this.#chunkEnd === this.#chunkStart) return
+    this.#full.push(this.#chunk.subarray(this.#chunkStart, this.#chunkEnd))
+    this.#chunkStart = this.#chunkEnd
+  }
+
+  #dropChunk(): void {
     this.#chunk = NO_CHUNK
-    this.#chunkBytes = 0
+    this.#chunkStart = 0
+    this.#chunkEnd = 0
   }
 }
 
 const NO_CHUNK = Buffer.alloc(0)
 const SMALL_CHUNK_BYTES = 4 * 1024
 const CHUNK_BYTES = 64 * 1024
+/** A larger payload that has a buffer to itself is sent as it lies there. */
+const COPIED_MAX_BYTES = 16 * 1024
 const FLUSH_BYTES = 64 * 1024
 /** So much per write: a deadline on one write then means a rate, whatever has gathered. */
 const WRITE_MAX_BYTES = 256 * 1024
@@ -178,6 +212,11 @@ export class OutboxShared {
     const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
     this.#ours.add(chunk.buffer)
     return chunk
+  }
+
+  /** The chunk will not be handed out again. */
+  disown(chunk: Buffer): void {
+    this.#ours.delete(chunk.buffer)
   }
 
   release(piece: Buffer): void {

@@ -10,10 +10,11 @@ export class ByteAccumulator {
     return this.#length
   }
 
-  append(piece: Buffer, start: number, end: number): void {
+  /** `most` is how much will come at most: the buffer grows no further. */
+  append(piece: Buffer, { start, end, most }: { start: number; end: number; most: number }): void {
     const length = this.#length + end - start
     if (length > this.#bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, 2 * length))
+      const grown = Buffer.allocUnsafeSlow(Math.min(most, Math.max(FIRST_BYTES, 2 * length)))
       this.#bytes.copy(grown, 0, 0, this.#length)
       this.#bytes = grown
     }

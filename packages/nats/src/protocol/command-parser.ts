@@ -76,19 +76,20 @@ export class CommandParser {
     const newline = chunk.indexOf(LF, at)
     const end = newline === -1 ? chunk.length : newline
     const line = this.#line
-    if (line.length + end - at > this.#limits.maxControlLineBytes + LONGEST_NAME + 2) {
+    const most = this.#limits.maxControlLineBytes + LONGEST_NAME + 2
+    if (line.length + end - at > most) {
       this.#fail(line.length > 0 ? tooLong(line.peek(), 0) : tooLong(chunk, at))
       return chunk.length
     }
     if (newline === -1) {
-      line.append(chunk, at, end)
+      line.append(chunk, { start: at, end, most })
       if (!couldBeCommand(line.peek())) this.#fail(ErrorText.unknownOperation)
       return chunk.length
     }
     if (line.length === 0) {
       this.#command(chunk, at, end)
     } else {
-      line.append(chunk, at, end)
+      line.append(chunk, { start: at, end, most })
       const whole = line.take()
       this.#command(whole, 0, whole.length)
     }
@@ -164,7 +165,7 @@ export class CommandParser {
       return at + needed
     }
     const end = Math.min(chunk.length, at + needed - payload.length)
-    payload.append(chunk, at, end)
+    payload.append(chunk, { start: at, end, most: needed })
     if (payload.length === needed) this.#finishPayload(payload.take(), 0, needed)
     return end
   }

@@ -30,7 +30,7 @@ export class FrameWriter {
     const size = end - start
     this.#usePrefix(subscription, publication.subject)
     const prefix = this.#prefix
-    const inOne = size <= COPIED_MAX_BYTES
+    const inOne = size <= ONE_PIECE_MAX_BYTES
     const lineBytes =
       (hasHeaders ? 1 + digits(headerBytes) + 1 : 0) +
       prefix.length +
@@ -58,7 +58,7 @@ export class FrameWriter {
       out[at++] = CR
       out[at++] = LF
     } else {
-      this.#outbox.writeView(publication.bytes.subarray(start, end))
+      this.#outbox.writeBytes(publication.bytes.subarray(start, end))
       this.#outbox.writeText('\r\n')
     }
   }
@@ -71,8 +71,8 @@ export class FrameWriter {
   }
 }
 
-/** Larger payloads are sent as they lie in the publisher's receive buffer. */
-const COPIED_MAX_BYTES = 16 * 1024
+/** A larger payload may begin in one chunk and end in another, so that no chunk stays half empty. */
+const ONE_PIECE_MAX_BYTES = 4096
 /** Below this a loop beats the call into the engine's copy. */
 const LOOP_MAX_BYTES = 64
 const SPACE = 0x20
