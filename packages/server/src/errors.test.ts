@@ -2,19 +2,16 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { errorsPage, withGeneratedErrors } from '../../../scripts/error-docs.ts'
+import { errorsPage } from '../../../scripts/error-docs.ts'
+import { readPage } from '../../../scripts/generated-page.ts'
 import { rejectionCases } from '../../../scripts/rejection-cases.ts'
 import { errorTable, LiftbridgeError, type ErrorCode } from './errors.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 
 test('docs/errors.md says what the code answers', () => {
-  const page = readFileSync(errorsPage, 'utf8')
-  assert.equal(
-    page,
-    withGeneratedErrors(page),
-    'run node --conditions=source scripts/error-docs.ts',
-  )
+  const { page, wanted } = readPage(errorsPage)
+  assert.equal(page, wanted, `run ${errorsPage.command}`)
 })
 
 /**

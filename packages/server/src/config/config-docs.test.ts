@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { configurationPage, withGeneratedParts } from '../../../../scripts/config-docs.ts'
+import { configurationPage } from '../../../../scripts/config-docs.ts'
+import { readPage } from '../../../../scripts/generated-page.ts'
 import { loadConfig } from './load.ts'
 
-const page = readFileSync(configurationPage, 'utf8')
+const { page, wanted } = readPage(configurationPage)
 
 test('docs/configuration.md says what the table of keys says', () => {
-  assert.equal(page, withGeneratedParts(page), 'run node scripts/config-docs.ts')
+  assert.equal(page, wanted, `run ${configurationPage.command}`)
 })
 
 test('every example file of the page loads', () => {
