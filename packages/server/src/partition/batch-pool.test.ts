@@ -19,8 +19,8 @@ function fill(batch: IngestBatch, valueBytes: number, idBytes: number): IngestBa
 
 test('a batch comes back empty, and never to two owners', () => {
   const batch = fill(takeBatch(MAX_RECORD_BYTES), 10, 10)
-  giveBatch(batch, MAX_RECORD_BYTES)
-  assert.throws(() => giveBatch(batch, MAX_RECORD_BYTES), /twice/)
+  giveBatch(batch)
+  assert.throws(() => giveBatch(batch), /twice/)
   const [first, second] = [takeBatch(MAX_RECORD_BYTES), takeBatch(MAX_RECORD_BYTES)]
   assert.equal(first, batch)
   assert.notEqual(second, batch)
@@ -29,7 +29,7 @@ test('a batch comes back empty, and never to two owners', () => {
 })
 
 test('a batch for records of another size is never handed out', () => {
-  giveBatch(takeBatch(MAX_RECORD_BYTES), MAX_RECORD_BYTES)
+  giveBatch(takeBatch(MAX_RECORD_BYTES))
   const smaller = takeBatch(100)
   assert.equal(smaller.records.addRecord({ value: new Uint8Array(200) }), 'too-large')
 })
@@ -38,9 +38,9 @@ test('what a thousand partitions give back after large messages is not kept [B1]
   const batches = Array.from({ length: 1_000 }, () => {
     return fill(takeBatch(MAX_RECORD_BYTES), 500_000, 100_000)
   })
-  for (const batch of batches) giveBatch(batch, MAX_RECORD_BYTES)
+  for (const batch of batches) giveBatch(batch)
   const huge = fill(takeBatch(MAX_RECORD_BYTES), 10, 8_000_000)
-  giveBatch(huge, MAX_RECORD_BYTES)
+  giveBatch(huge)
   let kept = 0
   for (;;) {
     const batch = takeBatch(MAX_RECORD_BYTES)

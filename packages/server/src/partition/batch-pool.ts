@@ -25,9 +25,9 @@ export function takeBatch(maxRecordBytes: number): IngestBatch {
 }
 
 /** Gives a batch back; nobody may use it any more. */
-export function giveBatch(batch: IngestBatch, maxRecordBytes: number): void {
+export function giveBatch(batch: IngestBatch): void {
   batch.clear()
-  const bytes = batch.footprintBytes
+  const { footprintBytes: bytes, maxRecordBytes } = batch
   if (maxRecordBytes !== spareRecordBytes) {
     spare.length = 0
     spareBytes = 0

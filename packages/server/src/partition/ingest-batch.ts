@@ -14,6 +14,8 @@ const INITIAL_TEXT_BYTES = 4_096
 
 export class IngestBatch {
   readonly records: RecordBatch
+  /** Largest record that it takes. */
+  readonly maxRecordBytes: number
   /** The sink of each record; undefined when nobody waits for an answer. */
   readonly sinks: (AckSink | undefined)[] = []
   readonly arrivals: Arrival[] = []
@@ -37,6 +39,7 @@ export class IngestBatch {
   allThrough = -1
 
   constructor(maxRecordBytes: number) {
+    this.maxRecordBytes = maxRecordBytes
     this.records = new RecordBatch({ maxRecordBytes, maxBytes: INGEST_BATCH_MAX_BYTES })
   }
 

@@ -46,7 +46,7 @@ test('every message is stored once, in the order of arrival, and answered by its
 })
 
 test('a message whose stored form is too large is refused and does not take an offset [LB 7.A7]', async (t) => {
-  const { partition, log, publish } = await openPartition(t, { maxRecordBytes: 200 })
+  const { partition, log, publish } = await openPartition(t, { maxRecordBytes: () => 200 })
   const sink = new Collector()
   publish({ value: Buffer.alloc(500), correlationId: 'large' }, sink)
   assert.deepEqual(sink.answers, [{ id: 'large', offset: 0, error: 3 }])
@@ -55,6 +55,27 @@ test('a message whose stored form is too large is refused and does not take an o
   await sink.whenAnswered(2)
   assert.deepEqual(sink.answers[1], { id: 'small', offset: 0, error: 0 })
   assert.deepEqual(await storedValues(log), ['small'])
+})
+
+test('the largest record follows what NATS takes now, not what it took at the opening [LB 7.A7]', async (t) => {
+  let maxRecordBytes = 200
+  const settings = { maxRecordBytes: () => maxRecordBytes }
+  const { partition, log, publish } = await openPartition(t, settings)
+  const sink = new Collector()
+  const value = Buffer.alloc(500)
+  const steps: readonly (readonly [id: string, limit: number, error: number])[] = [
+    ['too large', 200, 3],
+    ['fits after a reconnect', 1_000, 0],
+    ['too large again', 200, 3],
+  ]
+  for (const [id, limit, error] of steps) {
+    maxRecordBytes = limit
+    publish({ value, correlationId: id }, sink)
+    partition.kick()
+    await sink.whenAnswered(1)
+    assert.deepEqual(sink.answers.splice(0), [{ id, offset: 0, error }])
+  }
+  assert.equal(log.newestOffset, 0)
 })
 
 test('a header key beyond 32,767 bytes is refused, and the partition goes on [G6]', async (t) => {

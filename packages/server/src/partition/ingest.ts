@@ -44,8 +44,11 @@ export type IngestOptions = {
   readonly source: AckSource
   readonly log: Pick<CommitLog, 'append' | 'nextOffset'>
   readonly leaderEpoch: number
-  /** Largest stored record, frame and headers included; a larger one is refused [LB 7.A7]. */
-  readonly maxRecordBytes: number
+  /**
+   * Largest stored record, frame and headers included; a larger one is refused [LB 7.A7]. Asked at
+   * the beginning of each batch.
+   */
+  readonly maxRecordBytes: () => number
   readonly batch: BatchLimits
   /** Bounds of what is accepted and not yet written; beyond them messages are refused. */
   readonly queueMaxMessages: number
@@ -157,7 +160,7 @@ export class Ingest {
 
   /** Takes back a batch whose records are all answered. */
   recycle(batch: IngestBatch): void {
-    giveBatch(batch, this.#options.maxRecordBytes)
+    giveBatch(batch)
   }
 
   /** Batches have been answered: there may be room again. */
@@ -209,7 +212,12 @@ export class Ingest {
   }
 
   #openBatch(): IngestBatch {
-    return (this.#open ??= takeBatch(this.#options.maxRecordBytes))
+    const open = this.#open
+    if (open !== undefined && open.count > 0) return open
+    const maxRecordBytes = this.#options.maxRecordBytes()
+    // One in which nothing fitted may be left from before the limit changed.
+    if (open?.maxRecordBytes === maxRecordBytes) return open
+    return (this.#open = takeBatch(maxRecordBytes))
   }
 
   #reserve(bytes: number): void {

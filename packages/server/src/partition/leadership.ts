@@ -34,7 +34,8 @@ export type PartitionSettings = {
   readonly syncMaxMessages: number
   readonly minIsr: number
   readonly optimisticConcurrency: boolean
-  readonly maxRecordBytes: number
+  /** What one record may take now; NATS may come back with other limits. */
+  readonly maxRecordBytes: () => number
   readonly batch: BatchLimits
   readonly queueMaxMessages: number
   readonly queueMaxBytes: number

@@ -223,7 +223,7 @@ export async function openPartition(
       syncMaxMessages: 0,
       minIsr: 1,
       optimisticConcurrency: false,
-      maxRecordBytes: 1_048_576,
+      maxRecordBytes: () => 1_048_576,
       batch: { maxMessages: 8, maxTimeMs: 0 },
       queueMaxMessages: 10_000,
       queueMaxBytes: 1_000_000,

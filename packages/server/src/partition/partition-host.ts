@@ -279,7 +279,7 @@ export class Partitions implements PartitionHost {
       minIsr: effective.minIsr,
       optimisticConcurrency: effective.optimisticConcurrencyControl,
       // A record that fits no response could never be replicated [LB 7.A7].
-      maxRecordBytes: this.#responseMaxBytes() - overhead,
+      maxRecordBytes: () => this.#responseMaxBytes() - overhead,
       batch: batchLimits(config),
       queueMaxMessages: INGEST_QUEUE_MAX_MESSAGES,
       queueMaxBytes: INGEST_QUEUE_MAX_BYTES,
