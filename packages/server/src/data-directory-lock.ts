@@ -4,7 +4,10 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DataDirectoryError } from './data-directory-error.ts'
 
-/** Holds "<pid> <host>" of the holder, for the text a refused process prints; proves nothing. */
+/**
+ * Holds "<pid> <host>" of the holder, for the text a refused process prints; proves nothing. It is
+ * there while the directory is held, and after a crash.
+ */
 const HOLDER_FILE = 'lock'
 const SOCKET_FILE = 'lock.socket'
 
@@ -34,7 +37,11 @@ export interface DataDirectoryLock {
  */
 export async function lockDataDirectory(path: string): Promise<DataDirectoryLock> {
   const servers: Server[] = []
+  let isHolder = false
   const release = async (): Promise<void> => {
+    // While the name is ours, so that it cannot be the next holder's.
+    if (isHolder) removeHolder(path)
+    isHolder = false
     // The socket file first: once the name is free, a file of that name is somebody else's.
     for (const server of servers.splice(0).toReversed()) await closeServer(server)
   }
@@ -47,6 +54,7 @@ export async function lockDataDirectory(path: string): Promise<DataDirectoryLock
     if (file !== 'unavailable') servers.push(file)
     if (servers.length === 0) assertHolderIsDead(path)
     fs.writeFileSync(join(path, HOLDER_FILE), `${process.pid} ${hostname()}\n`)
+    isHolder = true
     return { release }
   } catch (error) {
     await release()
@@ -137,6 +145,14 @@ function holder(path: string): { readonly pid: number; readonly host: string } |
   }
   const [, pid, host] = /^([1-9][0-9]{0,9}) ([!-~]+)\n$/.exec(text) ?? []
   return pid === undefined || host === undefined ? undefined : { pid: Number(pid), host }
+}
+
+function removeHolder(path: string): void {
+  try {
+    fs.rmSync(join(path, HOLDER_FILE), { force: true })
+  } catch {
+    // The file system may have become read-only; a file that stays behind misleads nobody but readers.
+  }
 }
 
 function assertHolderIsDead(path: string): void {
