@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'partition.unknown'
   | 'partition.readonly'
   | 'partition.unavailable'
+  | 'stream.not-opened'
   | 'publish.policy-required'
   | 'publish.incorrect-offset'
   | 'publish.too-large'
@@ -115,6 +116,12 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = {
     text: 'partition {partition} of stream {stream} is not available',
     meaning:
       'The partition is being opened, or was fenced after a failure of its disk; /readyz tells. Try again.',
+  },
+  'stream.not-opened': {
+    status: 'UNAVAILABLE',
+    text: 'stream {stream} was created, but its partition {partition} could not be opened: {reason}',
+    meaning:
+      'The stream exists; the disk of the server that leads the partition refuses it. The opening is tried again by itself, and /readyz and the log tell; DeleteStream takes the stream back.',
   },
   'publish.policy-required': {
     status: 'INVALID_ARGUMENT',

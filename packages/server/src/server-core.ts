@@ -12,10 +12,10 @@ import type { Buses } from './bus.ts'
 import type { Clock, Random } from './clock.ts'
 import { Brokers } from './cluster/brokers.ts'
 import { indexToCatchUpWith } from './cluster/catch-up.ts'
+import { CatchingUp } from './cluster/catching-up.ts'
 import { Controller } from './cluster/controller.ts'
 import { handOver } from './cluster/hand-over.ts'
-import { untilLed } from './cluster/partition-status.ts'
-import { untilDone } from './cluster/until-done.ts'
+import { PartitionLeaders } from './cluster/partition-leaders.ts'
 import type { HostPort } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { LOG_FILES_MAX, LOG_TAILS_MAX_BYTES } from './config/limits.ts'
@@ -24,7 +24,7 @@ import type { ReadinessCheck } from './listen/readiness.ts'
 import { loudOnly } from './logging/loud-only.ts'
 import type { Logger } from './logging/logger.ts'
 import { Maintenance } from './maintenance.ts'
-import type { MetadataLeadership } from './metadata/consensus.ts'
+import { logLeadership } from './metadata/leadership-log.ts'
 import { Metadata } from './metadata/metadata.ts'
 import { Reconciler } from './metadata/reconciler.ts'
 import { logReconciler } from './metadata/reconciler-log.ts'
@@ -57,9 +57,6 @@ export type CoreOptions = {
   readonly advertised: () => HostPort
 }
 
-/** See `#catchingUp`. */
-const CATCH_UP_MS = 60_000
-
 /** The parts that have to be stopped, in the order in which they are. */
 const STOP_ORDER = ['cluster', 'partitions', 'metadata'] as const
 type Part = (typeof STOP_ORDER)[number]
@@ -77,10 +74,7 @@ export class ServerCore {
   #controller: Controller | undefined
   #partitions: Partitions | undefined
   #reconciler: Reconciler | undefined
-  /** This server leads the metadata, or has until now. */
-  #leadsMetadata = false
-  readonly #startedMs: number
-  #hasCaughtUp = false
+  readonly #catchingUp: CatchingUp
   #handedOver: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
@@ -89,7 +83,7 @@ export class ServerCore {
     this.#config = options.config
     this.#logger = options.logger
     this.#subjects = new ClusterSubjects(options.config.clustering.namespace)
-    this.#startedMs = options.clock.monotonicMs()
+    this.#catchingUp = new CatchingUp(options.serverId, options.clock)
   }
 
   /** What the handlers of the API work with; undefined until everything has started. */
@@ -134,25 +128,6 @@ export class ServerCore {
     return this.#stopped
   }
 
-  /**
-   * After a start: replicas here that are not in sync yet. In a rolling restart the next server must
-   * wait for them. Once they are, or a minute later, 0 for good: what lags then is its leader's to
-   * tell, and no reason to send clients elsewhere.
-   */
-  #catchingUp(): number {
-    const { clock, serverId } = this.#options
-    if (this.#hasCaughtUp || this.#metadata === undefined) return 0
-    let behind = 0
-    for (const { partitions } of this.#metadata.state.streams.values()) {
-      for (const { replicas, isr, paused } of partitions) {
-        if (!paused && replicas.includes(serverId) && !isr.includes(serverId)) behind++
-      }
-    }
-    const isLong = clock.monotonicMs() - this.#startedMs > CATCH_UP_MS
-    this.#hasCaughtUp = this.#context !== undefined && (behind === 0 || isLong)
-    return this.#hasCaughtUp ? 0 : behind
-  }
-
   /** What `/metrics` tells of these parts. */
   get measured(): MeasuredMetadata & { readonly partitions: Iterable<Partition> } {
     return {
@@ -172,7 +147,7 @@ export class ServerCore {
       reconciler: this.#reconciler,
       partitions: this.#partitions,
       isAlive: (server) => this.#controller?.isAlive(server) ?? true,
-      catchingUp: this.#catchingUp(),
+      catchingUp: this.#catchingUp.behind(this.#metadata?.state, this.#context !== undefined),
       serving: this.#context !== undefined,
       stopping: this.#stopping.signal.aborted,
     })
@@ -225,7 +200,7 @@ export class ServerCore {
     })
     this.#metadata = metadata
     this.#closers.set('metadata', () => metadata.close())
-    metadata.onLeadership((leadership) => this.#tellLeadership(leadership))
+    metadata.onLeadership(logLeadership(this.#logger))
     return { metadata, deleted: await metadata.start() }
   }
 
@@ -233,25 +208,6 @@ export class ServerCore {
   #isAlone(): boolean {
     const { nats, clustering } = this.#config
     return nats.embedded !== undefined && clustering.raft.bootstrapPeers.length === 0
-  }
-
-  #tellLeadership(leadership: MetadataLeadership): void {
-    switch (leadership.kind) {
-      case 'here':
-        this.#leadsMetadata = true
-        this.#logger.info('Server became metadata leader, performing leader promotion actions')
-        return
-      case 'elsewhere':
-        this.#logger.info('metadata leader is known', { leader: leadership.leader })
-        break
-      case 'unknown':
-        break
-      default:
-        leadership satisfies never
-    }
-    if (!this.#leadsMetadata) return
-    this.#leadsMetadata = false
-    this.#logger.warn('Server lost metadata leadership, performing leader stepdown actions')
   }
 
   /** Resolves when everything that is committed now is here. */
@@ -401,6 +357,14 @@ export class ServerCore {
     readonly defaults: () => StreamDefaults
   }): ApiContext {
     const { serverId, clock, random, masterKey, advertised, buses } = this.#options
+    const leaders = new PartitionLeaders({
+      bus: buses.raft,
+      subjects: this.#subjects,
+      clock,
+      serverId,
+      leaderOf: (stream, id) => parts.metadata.state.streams.get(stream)?.partitions[id]?.leader,
+      settled: (stream, id) => this.#reconciler?.settled(stream, id),
+    })
     return {
       serverId,
       clock,
@@ -417,27 +381,8 @@ export class ServerCore {
       natsAcks: parts.natsAcks,
       masterKey,
       advertised,
-      led: (stream, partition, timeoutMs) => this.#led(stream, partition, timeoutMs),
-      settled: (stream, partition, timeoutMs) => this.#settled(stream, partition, timeoutMs),
+      leaders,
       stopping: this.#stopping.signal,
     }
-  }
-
-  async #settled(stream: string, partition: number, timeoutMs: number): Promise<boolean> {
-    const settled = this.#reconciler?.settled(stream, partition)
-    return settled !== undefined && (await untilDone(this.#options.clock, timeoutMs, settled))
-  }
-
-  /** Here by the reconciler's word, elsewhere by the leader's. */
-  async #led(stream: string, partition: number, timeoutMs: number): Promise<boolean> {
-    const { clock, buses, serverId } = this.#options
-    const leaderOf = (name: string, id: number): string | undefined =>
-      this.#metadata?.state.streams.get(name)?.partitions[id]?.leader
-    const leader = leaderOf(stream, partition)
-    if (leader === undefined || leader === serverId) {
-      return this.#settled(stream, partition, timeoutMs)
-    }
-    const status = { bus: buses.raft, subjects: this.#subjects, clock, leaderOf }
-    return untilLed(status, { stream, id: partition }, timeoutMs)
   }
 }

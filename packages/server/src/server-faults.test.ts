@@ -169,3 +169,20 @@ test('a byte that flips under a running partition costs its record, not those th
   assert.equal(ready.status, 200)
   assert.match(ready.body, /bad\/0: [^"]*\.log at offset 1/)
 })
+
+test('CreateStream tells that a partition could not be opened, and the stream comes by itself', async (t) => {
+  const disk = diskOf()
+  disk.openError = new DiskError('no-space', '/streams/bad/0', 'the file system is full')
+  const { client, server } = await run(t, { disk })
+  const refused = await endingOf(client.create('bad'))
+  assert.equal(refused.status, 'UNAVAILABLE')
+  assert.match(refused.text, /^stream bad was created, .* partition 0 could not be opened: .*full/)
+  assert.match((await readiness(server.address.port)).body, /bad\/0: .*full/)
+  await client.create('good')
+  assert.equal((await client.publish('good', 'first'))?.offset, 0n)
+  disk.openError = undefined
+  await until('the partition runs', async () => {
+    return (await endingOf(client.publish('bad', 'first', { deadlineMs: 500 }))).status === 'OK'
+  })
+  assert.equal((await endingOf(client.create('bad'))).status, 'ALREADY_EXISTS')
+})

@@ -4,6 +4,7 @@ import type { ClusterSubjects } from '@liftbridge/wire'
 import type { Bus } from '../bus.ts'
 import type { Clock, Random } from '../clock.ts'
 import type { Brokers } from '../cluster/brokers.ts'
+import type { PartitionLeaders } from '../cluster/partition-leaders.ts'
 import type { Controller } from '../cluster/controller.ts'
 import type { HostPort } from '../config/addresses.ts'
 import type { Logger } from '../logging/logger.ts'
@@ -34,10 +35,8 @@ export type ApiContext = {
   readonly advertised: () => HostPort
   /** Fires when the server begins to stop: calls end with UNAVAILABLE. */
   readonly stopping: AbortSignal
-  /** Resolves when the partition runs on its leader, wherever that is; false after the time. */
-  readonly led: (stream: string, partition: number, timeoutMs: number) => Promise<boolean>
-  /** Resolves when this server does what the metadata wants of a partition; false after the time. */
-  readonly settled: (stream: string, partition: number, timeoutMs: number) => Promise<boolean>
+  /** Tells when a partition runs. */
+  readonly leaders: Pick<PartitionLeaders, 'led' | 'settled'>
 }
 
 /** The partitions of this server. */

@@ -98,7 +98,7 @@ export async function publish(
   }
   if (isDown(context, target)) {
     // A leader that was just elected is there in a moment.
-    await context.settled(streamName, view.partition, SETTLE_MS)
+    await context.leaders.settled(streamName, view.partition, SETTLE_MS)
     target = findTarget(context, streamName, view.partition)
   }
   if (isDown(context, target)) {

@@ -30,7 +30,7 @@ export async function createStream(context: ApiContext, bytes: Uint8Array): Prom
   if (answer.kind === 'rejected') throw rejection(answer)
   // Whoever creates a stream may publish and subscribe at once [LB clients 2.0.13].
   const ids = Array.from({ length: stream.partitions }, (_, id) => id)
-  await Promise.all(ids.map((id) => context.led(stream.name, id, SETTLE_MS)))
+  await Promise.all(ids.map((id) => assertLed(context, stream.name, id)))
   return EMPTY_RESPONSE
 }
 
@@ -42,8 +42,8 @@ export async function deleteStream(context: ApiContext, bytes: Uint8Array): Prom
   const outcome = await context.controller.submit({ kind: 'delete-stream', stream: name })
   if (outcome.kind === 'rejected') throw rejection(outcome)
   // Nothing is stored and acknowledged here any more that would go with the stream.
-  await Promise.all(partitions.map(({ id }) => context.settled(name, id, SETTLE_MS)))
-  return EMPTY_RESPONSE
+  const ids = partitions.map(({ id }) => id)
+  return whenSettled(context, name, ids)
 }
 
 export async function pauseStream(context: ApiContext, bytes: Uint8Array): Promise<Uint8Array> {
@@ -57,8 +57,7 @@ export async function pauseStream(context: ApiContext, bytes: Uint8Array): Promi
     timestampNs: context.clock.wallNs(),
   })
   if (outcome.kind === 'rejected') throw rejection(outcome)
-  await Promise.all(partitions.map((id) => context.settled(request.name, id, SETTLE_MS)))
-  return EMPTY_RESPONSE
+  return whenSettled(context, request.name, partitions)
 }
 
 export async function setStreamReadonly(
@@ -75,8 +74,18 @@ export async function setStreamReadonly(
     timestampNs: context.clock.wallNs(),
   })
   if (outcome.kind === 'rejected') throw rejection(outcome)
-  await Promise.all(partitions.map((id) => context.settled(request.name, id, SETTLE_MS)))
-  return EMPTY_RESPONSE
+  return whenSettled(context, request.name, partitions)
+}
+
+/**
+ * The stream stands in the metadata, and its opening is tried again: taking it back could delete
+ * what others have published to its other partitions meanwhile. So the caller is told.
+ */
+async function assertLed(context: ApiContext, stream: string, partition: number): Promise<void> {
+  const led = await context.leaders.led(stream, partition, SETTLE_MS)
+  if (led.kind !== 'failed') return
+  const { reason } = led
+  throw new LiftbridgeError('stream.not-opened', { stream, partition, reason })
 }
 
 /** Reads a request; what is no protobuf is told in the words of gRPC for Go. */
@@ -90,6 +99,17 @@ export function decodeRequest<Desc extends DescMessage>(
     const reason = error instanceof Error ? error.message : String(error)
     throw new LiftbridgeError('request.malformed', { reason }, { cause: error })
   }
+}
+
+/** The answer to a change, once it is done here. */
+async function whenSettled(
+  context: ApiContext,
+  stream: string,
+  partitions: readonly number[],
+): Promise<Uint8Array> {
+  const { leaders } = context
+  await Promise.all(partitions.map((id) => leaders.settled(stream, id, SETTLE_MS)))
+  return EMPTY_RESPONSE
 }
 
 function select(context: ApiContext, stream: string, listed: readonly number[]): readonly number[] {

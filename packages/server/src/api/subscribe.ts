@@ -209,7 +209,8 @@ async function findPartition(
     await resume(context, stream, id)
   }
   // A leader that was just elected, or a follower that just began, is there in a moment.
-  if (!context.partitions.at(stream, id)?.reading) await context.settled(stream, id, SETTLE_MS)
+  if (!context.partitions.at(stream, id)?.reading)
+    await context.leaders.settled(stream, id, SETTLE_MS)
   // That may have taken long enough for the stream to be another one.
   const now = context.metadata.state.streams.get(stream)
   const partition = now && runningPartition(context, now, id)

@@ -104,7 +104,7 @@ export async function resume(
   if (outcome.kind === 'rejected') {
     throw new LiftbridgeError('resume.failed', { reason: outcome.text })
   }
-  await Promise.all(partitions.map((id) => context.led(stream, id, RESUME_MS)))
+  await Promise.all(partitions.map((id) => context.leaders.led(stream, id, RESUME_MS)))
 }
 
 /** A resumed log opens in milliseconds; the caller's own deadline is usually shorter. */
