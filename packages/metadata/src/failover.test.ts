@@ -170,3 +170,40 @@ test('nobody leaves an ISR of the least size: nothing could be committed, and fe
   const decision = tracker().report(state, report('b', { reason: 'leaving' }), 0)
   assert.equal(decision.kind, 'rejected')
 })
+
+test('a leadership that is passed on reaches every member, the busiest too, before it comes back [L1]', () => {
+  const isr = ['a', 'b', 'c', 'd']
+  const failover = tracker()
+  const state = stateWith(isr)
+  // Nobody leads more partitions than d.
+  applyOperation(
+    state,
+    {
+      kind: 'create-stream',
+      stream: {
+        name: 'other',
+        subject: 'other',
+        group: '',
+        replicationFactor: 4,
+        partitions: [0, 1, 2].map((id) => ({ id, replicas: isr, isr, leader: 'd' })),
+        config: {},
+        creationTimestampNs: 0n,
+      },
+    },
+    2,
+  )
+  const asked: string[] = []
+  let leader = 'a'
+  let leaderEpoch: number = EPOCH
+  for (let index = 3; index <= 10; index++) {
+    const unfit = report(leader, { leader, leaderEpoch, reason: 'unfit' })
+    const decision = failover.report(state, unfit, index * 200)
+    assert.ok(decision.kind === 'elect')
+    applyOperation(state, decision.operation, index)
+    leader = decision.operation.leader
+    leaderEpoch = index
+    asked.push(leader)
+  }
+  assert.deepEqual(new Set(asked.slice(0, 3)), new Set(['b', 'c', 'd']))
+  assert.deepEqual(new Set(asked.slice(3, 7)), new Set(isr))
+})

@@ -28,6 +28,15 @@ interface Tracker {
   expiresMs: number
 }
 
+/** Who could not lead, one after the other, and until when that counts (monotonic milliseconds). */
+interface Unfit {
+  readonly servers: Set<ServerId>
+  expiresMs: number
+}
+
+/** Longer than a replica takes to open its log and find that it cannot lead. */
+const UNFIT_MS = 60_000
+
 /**
  * Decides on the metadata leader when a partition gets another leader. Only members of the ISR are
  * witnesses, each counts once for one leadership, and a leadership that has ended takes its
@@ -37,6 +46,8 @@ interface Tracker {
 export class Failover {
   readonly #options: FailoverOptions
   readonly #trackers = new Map<string, Tracker>()
+  /** By partition: those that have passed the leadership on since somebody led. */
+  readonly #unfit = new Map<string, Unfit>()
 
   constructor(options: FailoverOptions) {
     this.#options = options
@@ -63,7 +74,7 @@ export class Failover {
     }
     // Its log is complete: it may go on, under an epoch of its own.
     if (report.reason === 'restarted') return elected(report, partition, leader)
-    const decision = this.#elect(state, report, partition)
+    const decision = this.#passOn(state, report, partition, nowMs)
     const heir = decision.kind === 'elect' ? decision.operation.leader : undefined
     // A leader that still works is better than one that does not.
     return heir !== undefined && !this.#options.alive(heir)
@@ -94,6 +105,7 @@ export class Failover {
   /** Forgets everything: this server does not decide any more. */
   clear(): void {
     this.#trackers.clear()
+    this.#unfit.clear()
   }
 
   #witness(
@@ -132,15 +144,41 @@ export class Failover {
     return tracker
   }
 
-  /** Never unclean: who is not in the ISR may lack what was acknowledged [LB 4.6, R5]. */
-  #elect(state: MetadataView, ref: PartitionRef, partition: PartitionState): FailoverDecision {
+  /**
+   * Every other member is asked before one is asked again: the one that can lead may be the busiest.
+   * Otherwise two that cannot would pass the leadership to each other.
+   */
+  #passOn(
+    state: MetadataView,
+    report: LeaderReport,
+    partition: PartitionState,
+    nowMs: number,
+  ): FailoverDecision {
+    for (const [other, { expiresMs }] of this.#unfit) {
+      if (expiresMs <= nowMs) this.#unfit.delete(other)
+    }
+    const key = nameOf(report)
+    const { servers } = this.#unfit.get(key) ?? { servers: new Set<ServerId>() }
+    servers.add(report.replica)
     const { alive } = this.#options
-    let best:
-      | { readonly id: ServerId; readonly alive: boolean; readonly leaders: number }
-      | undefined
+    const isFresh = (id: ServerId): boolean => alive(id) && !servers.has(id)
+    if (!partition.isr.some(isFresh)) servers.clear()
+    this.#unfit.set(key, { servers, expiresMs: nowMs + UNFIT_MS })
+    return this.#elect(state, report, partition, servers)
+  }
+
+  /** Never unclean: who is not in the ISR may lack what was acknowledged [LB 4.6, R5]. */
+  #elect(
+    state: MetadataView,
+    ref: PartitionRef,
+    partition: PartitionState,
+    unfit: ReadonlySet<ServerId> = new Set(),
+  ): FailoverDecision {
+    let best: (Candidate & { readonly id: ServerId }) | undefined
     for (const id of partition.isr) {
       if (id === partition.leader) continue
-      const candidate = { id, alive: alive(id), leaders: state.loadOf(id).leaders }
+      const { leaders } = state.loadOf(id)
+      const candidate = { id, alive: this.#options.alive(id), fit: !unfit.has(id), leaders }
       if (best === undefined || isBetter(candidate, best)) best = candidate
     }
     if (best === undefined) return rejected('FAILED_PRECONDITION', 'No ISR candidates')
@@ -148,10 +186,12 @@ export class Failover {
   }
 }
 
-type Candidate = { readonly alive: boolean; readonly leaders: number }
+type Candidate = { readonly alive: boolean; readonly fit: boolean; readonly leaders: number }
 
-const isBetter = (one: Candidate, other: Candidate): boolean =>
-  one.alive === other.alive ? one.leaders < other.leaders : one.alive
+const isBetter = (one: Candidate, other: Candidate): boolean => {
+  if (one.alive !== other.alive) return one.alive
+  return one.fit === other.fit ? one.leaders < other.leaders : one.fit
+}
 
 const elected = (
   { stream, partition: id }: PartitionRef,
