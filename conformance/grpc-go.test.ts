@@ -14,25 +14,21 @@ import { createInterface } from 'node:readline'
 import { after, test, type TestContext } from 'node:test'
 import {
   decodeHealthResponse,
-  encodeFrame,
   encodeFrames,
   encodeHealthRequest,
   GrpcChannel,
-  GrpcError,
   GrpcServer,
   GrpcStatus,
-  HealthService,
   messageAt,
   messagesOf,
   Metadata,
   ServingStatus,
-  type MethodTable,
-  type ServerCall,
 } from '@liftbridge/grpc'
+import { FAIL_TEXT, InteropService } from '../packages/grpc/src/interop-service.suite.ts'
+import { failure } from '../packages/grpc/src/loopback-server.suite.ts'
 
 const SOURCE = join(import.meta.dirname, '../packages/grpc/interop/go')
 const BUILD_TIMEOUT_MS = 300_000
-const TEXT = 'grün %25 → 😀\nzeile'
 const MIB = 1024 * 1024
 
 const folder = mkdtempSync(join(tmpdir(), 'grpc-go-'))
@@ -60,73 +56,14 @@ async function goProgram(t: TestContext): Promise<string | undefined> {
   return undefined
 }
 
-let lastCall: ServerCall | undefined
+const service = new InteropService()
 const cuts: string[] = []
-const methods: MethodTable = {
-  ...new HealthService().methods,
-  '/t.T/Echo': {
-    kind: 'unary',
-    async handle(request, call) {
-      call.responseMetadata.set('first', 'yes')
-      call.trailers.set('last-bin', call.metadata.getBinary('ping-bin') ?? Uint8Array.of(1))
-      return request
-    },
-  },
-  '/t.T/Fail': {
-    kind: 'unary',
-    async handle() {
-      const metadata = new Metadata()
-      metadata.append('many', 'a')
-      metadata.append('many', 'b')
-      throw new GrpcError(GrpcStatus.FAILED_PRECONDITION, TEXT, { metadata })
-    },
-  },
-  '/t.T/Hang': {
-    kind: 'unary',
-    handle: (_request, call) => {
-      lastCall = call
-      return new Promise((_resolve, reject) => {
-        call.signal.addEventListener('abort', () => reject(call.signal.reason as Error))
-      })
-    },
-  },
-  '/t.T/Count': {
-    kind: 'server-stream',
-    async handle(request, _call, responses) {
-      const count = Buffer.from(request).readUInt32BE(0)
-      const batch = Array.from({ length: count }, (_, i) => Buffer.from(String(i)))
-      responses.write(encodeFrames(batch))
-    },
-  },
-  '/t.T/Flood': {
-    kind: 'server-stream',
-    async handle(_request, _call, responses) {
-      for (;;) if (!responses.write(encodeFrame(new Uint8Array(8192)))) await responses.drained()
-    },
-  },
-  '/t.T/Sum': {
-    kind: 'client-stream',
-    async handle(_call, requests) {
-      let bytes = 0
-      for await (const chunk of requests) for (const m of messagesOf(chunk)) bytes += m.length
-      return Buffer.from(String(bytes))
-    },
-  },
-  '/t.T/EchoAll': {
-    kind: 'bidi',
-    async handle(_call, requests, responses) {
-      for await (const chunk of requests) {
-        if (!responses.write(encodeFrames([...messagesOf(chunk)]))) await responses.drained()
-      }
-    },
-  },
-}
 
 test('every check of the Go client passes against our server', async (t) => {
   const path = await goProgram(t)
   if (path === undefined) return
   const grpc = new GrpcServer({
-    methods,
+    methods: service.methods,
     compressResponses: true,
     onCut: (reason) => cuts.push(reason),
   })
@@ -147,7 +84,7 @@ test('every check of the Go client passes against our server', async (t) => {
     for (const { name, error } of results) {
       await t.test(name, () => assert.equal(error, ''))
     }
-    assert.equal(lastCall?.signal.aborted, true)
+    assert.equal(service.lastCall?.signal.aborted, true)
     // Go closes its one connection by itself; none was cut by us, its many PINGs notwithstanding.
     assert.deepEqual(cuts, [])
   } finally {
@@ -155,16 +92,6 @@ test('every check of the Go client passes against our server', async (t) => {
     listener.close()
   }
 })
-
-async function failure(promise: Promise<unknown>): Promise<GrpcError> {
-  try {
-    await promise
-  } catch (error) {
-    assert.ok(error instanceof GrpcError, String(error))
-    return error
-  }
-  throw new Error('the call did not fail')
-}
 
 test('our client works against the Go server', async (t) => {
   const path = await goProgram(t)
@@ -187,7 +114,7 @@ test('our client works against the Go server', async (t) => {
     })
     await t.test('errors, deadline, cancellation, unknown method', async () => {
       const failed = await failure(channel.unary('/t.T/Fail', nothing))
-      assert.deepEqual([failed.code, failed.message], [GrpcStatus.FAILED_PRECONDITION, TEXT])
+      assert.deepEqual([failed.code, failed.message], [GrpcStatus.FAILED_PRECONDITION, FAIL_TEXT])
       const late = await failure(channel.unary('/t.T/Hang', nothing, { timeoutMs: 50 }))
       assert.equal(late.code, GrpcStatus.DEADLINE_EXCEEDED)
       const signal = AbortSignal.timeout(30)
@@ -258,7 +185,7 @@ test('our client works against the Go server', async (t) => {
       await channel.closed
     })
   } finally {
-    await channel.close({ force: true })
+    await channel.close(0)
     server.stdin.end()
   }
 })

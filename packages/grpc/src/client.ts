@@ -13,6 +13,8 @@ import { GrpcError, GrpcStatus } from './status.ts'
 import { formatTimeout } from './timeout.ts'
 
 const MIB = 1024 * 1024
+/** How long calls may take to finish once their channel closes, unless `close` is told. */
+const CLOSE_GRACE_MS = 5_000
 
 export interface ChannelOptions {
   readonly host: string
@@ -209,12 +211,18 @@ export class GrpcChannel {
     }
   }
 
-  /** Lets running calls finish, then closes; with `force` they end UNAVAILABLE at once. */
-  async close(options: { readonly force?: boolean } = {}): Promise<void> {
+  /**
+   * Takes no more calls, lets those that run finish for `graceMs`, and then closes: what still runs,
+   * such as an open server stream, ends UNAVAILABLE. `graceMs` 0 closes at once. Resolves when the
+   * connection is gone.
+   */
+  async close(graceMs: number = CLOSE_GRACE_MS): Promise<void> {
     this.#error ??= new GrpcError(GrpcStatus.UNAVAILABLE, 'the channel is closed')
-    if (options.force === true) this.#session.destroy()
-    else this.#session.close()
+    if (graceMs > 0) this.#session.close()
+    else this.#session.destroy()
+    const cut = setTimeout(() => this.#session.destroy(), graceMs)
     await this.closed
+    clearTimeout(cut)
   }
 
   #start(path: string, options: CallOptions): RunningClientCall {

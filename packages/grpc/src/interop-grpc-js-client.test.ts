@@ -5,88 +5,22 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import * as grpcjs from '@grpc/grpc-js'
-import { encodeFrame, encodeFrames } from './frames-out.ts'
 import { ServingStatus } from './health-codec.ts'
-import { HealthService } from './health.ts'
-import { messagesOf } from './message-chunk.ts'
-import { Metadata } from './metadata.ts'
-import type { MethodTable, ServerCall } from './method.ts'
-import { GrpcError, GrpcStatus } from './status.ts'
+import { FAIL_TEXT, InteropService } from './interop-service.suite.ts'
 import { startServer, until, type TestServer } from './loopback-server.suite.ts'
 
 const identity = (value: Buffer): Buffer => value
-const TEXT = 'grün %25 → 😀\nzeile'
 const MIB = 1024 * 1024
 const quiet = { 'grpc.enable_channelz': 0 }
 
-let lastCall: ServerCall | undefined
-const health = new HealthService()
-const methods: MethodTable = {
-  ...health.methods,
-  '/t.T/Echo': {
-    kind: 'unary',
-    async handle(request, call) {
-      lastCall = call
-      call.responseMetadata.set('first', 'yes')
-      call.trailers.set('last-bin', call.metadata.getBinary('ping-bin') ?? Uint8Array.of(1))
-      return request
-    },
-  },
-  '/t.T/Fail': {
-    kind: 'unary',
-    async handle() {
-      const metadata = new Metadata()
-      metadata.append('many', 'a')
-      metadata.append('many', 'b')
-      throw new GrpcError(GrpcStatus.FAILED_PRECONDITION, TEXT, { metadata })
-    },
-  },
-  '/t.T/Hang': {
-    kind: 'unary',
-    handle: (_request, call) => {
-      lastCall = call
-      return new Promise(() => undefined)
-    },
-  },
-  '/t.T/Count': {
-    kind: 'server-stream',
-    async handle(request, _call, responses) {
-      const count = Buffer.from(request).readUInt32BE(0)
-      const batch = Array.from({ length: count }, (_, i) => Buffer.from(String(i)))
-      responses.write(encodeFrames(batch))
-    },
-  },
-  '/t.T/Flood': {
-    kind: 'server-stream',
-    async handle(_request, call, responses) {
-      lastCall = call
-      for (;;) if (!responses.write(encodeFrame(new Uint8Array(8192)))) await responses.drained()
-    },
-  },
-  '/t.T/Sum': {
-    kind: 'client-stream',
-    async handle(_call, requests) {
-      let bytes = 0
-      for await (const chunk of requests) for (const m of messagesOf(chunk)) bytes += m.length
-      return Buffer.from(String(bytes))
-    },
-  },
-  '/t.T/EchoAll': {
-    kind: 'bidi',
-    async handle(_call, requests, responses) {
-      for await (const chunk of requests) {
-        if (!responses.write(encodeFrames([...messagesOf(chunk)]))) await responses.drained()
-      }
-    },
-  },
-}
+const service = new InteropService()
 
 let ours: TestServer
 let theirClient: grpcjs.Client
 let gzipClient: grpcjs.Client
 
 before(async () => {
-  ours = await startServer({ methods, compressResponses: true })
+  ours = await startServer({ methods: service.methods, compressResponses: true })
   const insecure = grpcjs.credentials.createInsecure()
   theirClient = new grpcjs.Client(ours.target, insecure, quiet)
   gzipClient = new grpcjs.Client(ours.target, insecure, {
@@ -165,25 +99,25 @@ test('grpc-js client: unary with metadata and binary metadata both ways', async 
 test('grpc-js client: an error keeps code, non-ASCII text and metadata', async () => {
   const { error, trailers } = await theirUnary('/t.T/Fail', Buffer.alloc(0))
   assert.equal(error?.code, grpcjs.status.FAILED_PRECONDITION)
-  assert.equal(error.details, TEXT)
+  assert.equal(error.details, FAIL_TEXT)
   assert.deepEqual(trailers.get('many').join(', '), 'a, b')
 })
 
 test('grpc-js client: the deadline travels and ends the call on both sides', async () => {
   const { error } = await theirUnary('/t.T/Hang', Buffer.alloc(0), { deadline: Date.now() + 60 })
   assert.equal(error?.code, grpcjs.status.DEADLINE_EXCEEDED)
-  const left = lastCall?.remainingMs ?? 1000
+  const left = service.lastCall?.remainingMs ?? 1000
   assert.ok(left < 60)
-  const call = lastCall
+  const call = service.lastCall
   await until('the handler is told', () => call?.signal.aborted === true)
 })
 
 test('grpc-js client: cancellation reaches the handler', async () => {
-  const before = lastCall
+  const before = service.lastCall
   let started: grpcjs.ClientUnaryCall | undefined
   const answer = theirUnary('/t.T/Hang', Buffer.alloc(0), { onCall: (call) => (started = call) })
-  await until('the handler runs', () => lastCall !== before)
-  const call = lastCall
+  await until('the handler runs', () => service.lastCall !== before)
+  const call = service.lastCall
   started?.cancel()
   assert.equal((await answer).error?.code, grpcjs.status.CANCELLED)
   await until('the signal fires', () => call?.signal.aborted === true)
@@ -204,7 +138,7 @@ test('grpc-js client: gzip in both directions', async () => {
   const { response, error } = await theirUnary('/t.T/Echo', large, { client: gzipClient })
   assert.equal(error, null)
   assert.ok(response?.equals(large))
-  assert.equal(lastCall?.metadata.get('grpc-encoding'), undefined)
+  assert.equal(service.lastCall?.metadata.get('grpc-encoding'), undefined)
 })
 
 test('grpc-js client: server streaming', async () => {
@@ -254,9 +188,9 @@ test('grpc-js client: a reader that stops holds the writer back', async () => {
   call.on('error', () => undefined)
   await new Promise((resolve) => call.once('data', resolve))
   call.pause()
-  const running = lastCall as unknown as { readonly backlogBytes: number }
-  await until('the server has a backlog', () => running.backlogBytes > 0)
-  assert.ok(running.backlogBytes < MIB)
+  const backlog = (): number => service.flood?.backlogBytes ?? 0
+  await until('the server has a backlog', () => backlog() > 0)
+  assert.ok(backlog() < MIB)
   call.cancel()
   await until('the server forgot the call', () => ours.grpc.stats.calls === 0)
 })
@@ -281,9 +215,9 @@ test('grpc-js client: the health service', async () => {
   watch.on('error', () => undefined)
   watch.on('data', (message: Buffer) => seen.push(message[1] ?? 0))
   await until('the first status came', () => seen.length === 1)
-  health.set('proto.API', ServingStatus.SERVING)
+  service.health.set('proto.API', ServingStatus.SERVING)
   await until('the change came', () => seen.length === 2)
-  health.set('proto.API', ServingStatus.NOT_SERVING)
+  service.health.set('proto.API', ServingStatus.NOT_SERVING)
   await until('the second change came', () => seen.length === 3)
   assert.deepEqual(seen, [3, 1, 2])
   watch.cancel()

@@ -9,8 +9,8 @@ import { GrpcChannel } from './client.ts'
 import { encodeFrames } from './frames-out.ts'
 import { messagesOf } from './message-chunk.ts'
 import { Metadata } from './metadata.ts'
-import { GrpcError, GrpcStatus } from './status.ts'
-import { until } from './loopback-server.suite.ts'
+import { GrpcStatus } from './status.ts'
+import { failure, until } from './loopback-server.suite.ts'
 
 const identity = (value: Buffer): Buffer => value
 const codec = {
@@ -32,16 +32,6 @@ const definition = {
 const TEXT = 'grün %25 → 😀\nzeile'
 const MIB = 1024 * 1024
 const quiet = { 'grpc.enable_channelz': 0 }
-
-async function failure(promise: Promise<unknown>): Promise<GrpcError> {
-  try {
-    await promise
-  } catch (error) {
-    assert.ok(error instanceof GrpcError, String(error))
-    return error
-  }
-  throw new Error('the call did not fail')
-}
 
 let theirs: grpcjs.Server
 let channel: GrpcChannel
@@ -97,7 +87,7 @@ before(async () => {
   channel = await GrpcChannel.connect({ host: '127.0.0.1', port: await startTheirs() })
 })
 after(async () => {
-  await channel.close({ force: true })
+  await channel.close(0)
   theirs.forceShutdown()
 })
 
@@ -141,7 +131,7 @@ test('grpc-js server: gzip requests and a response over our limit', async () => 
   const error = await failure(small.unary('/t.T/Echo', Buffer.alloc(2000)))
   assert.equal(error.code, GrpcStatus.RESOURCE_EXHAUSTED)
   assert.equal(error.message, 'grpc: received message larger than max (2000 vs. 1000)')
-  await small.close({ force: true })
+  await small.close(0)
 })
 
 test('grpc-js server: server streaming, client streaming, bidirectional', async () => {

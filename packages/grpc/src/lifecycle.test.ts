@@ -8,7 +8,7 @@ import type { MethodTable, ServerCall } from './method.ts'
 import { FRAME, RawPeer } from './raw-http2.suite.ts'
 import { GrpcServer } from './server.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
-import { startServer, until, type TestServer } from './loopback-server.suite.ts'
+import { failure, startServer, until, type TestServer } from './loopback-server.suite.ts'
 
 let lastCall: ServerCall | undefined
 let release: () => void = () => undefined
@@ -49,16 +49,6 @@ async function withServer(
   } finally {
     await server.close()
   }
-}
-
-async function failure(promise: Promise<unknown>): Promise<GrpcError> {
-  try {
-    await promise
-  } catch (error) {
-    assert.ok(error instanceof GrpcError, String(error))
-    return error
-  }
-  throw new Error('the call did not fail')
 }
 
 const nothing = new Uint8Array(0)
@@ -114,7 +104,7 @@ test('the loss of the connection fails calls UNAVAILABLE on the client, cancels 
     const running = failure(channel.unary('/t.T/Later', nothing))
     await until('it runs', () => server.grpc.stats.calls === 1)
     const call = lastCall
-    await channel.close({ force: true })
+    await channel.close(0)
     assert.equal((await running).code, GrpcStatus.UNAVAILABLE)
     await until('the handler is told', () => call?.signal.aborted === true)
     await until('nothing is left', () => server.grpc.stats.sockets === 0)
@@ -277,3 +267,28 @@ test('bytes that a sniffer read and put back are not lost', async () => {
   await grpc.stop()
   listener.close()
 })
+
+test('a closing channel lets a call finish and refuses new ones', () =>
+  withServer({}, async (server) => {
+    const channel = await server.channel()
+    lastCall = undefined
+    const running = channel.unary('/t.T/Later', Buffer.from('x'))
+    await until('the call runs', () => lastCall !== undefined)
+    const closing = channel.close(60_000)
+    await assert.rejects(channel.unary('/t.T/Echo', Buffer.from('y')), GrpcError)
+    release()
+    assert.equal(Buffer.from(await running).toString(), 'x')
+    await closing
+  }))
+
+test('a closing channel ends a stream that stays open once its grace is over', () =>
+  withServer({}, async (server) => {
+    const channel = await server.channel()
+    const live = channel.serverStream('/t.T/Live', new Uint8Array(0))
+    const messages = live[Symbol.asyncIterator]()
+    await messages.next()
+    const ended = failure(messages.next())
+    await channel.close(1)
+    assert.equal((await ended).code, GrpcStatus.UNAVAILABLE)
+    assert.equal(channel.openCalls, 0)
+  }))

@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { GrpcChannel, type ChannelOptions } from './client.ts'
 import { GrpcServer, type GrpcServerOptions } from './server.ts'
+import { GrpcError } from './status.ts'
 
 /** A GrpcServer behind a loopback listener, as the one-port listener of the server uses it. */
 export interface TestServer {
@@ -29,7 +31,7 @@ export async function startServer(options: GrpcServerOptions): Promise<TestServe
       return channel
     },
     async close() {
-      await Promise.all(channels.map((channel) => channel.close({ force: true })))
+      await Promise.all(channels.map((channel) => channel.close(0)))
       await grpc.stop()
       await new Promise<void>((resolve) => listener.close(() => resolve()))
     },
@@ -43,4 +45,15 @@ export async function until(what: string, holds: () => boolean, timeoutMs = 5000
     if (performance.now() > giveUpMs) throw new Error(`gave up waiting until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
+}
+
+/** The error of a call that has to fail. */
+export async function failure(promise: Promise<unknown>): Promise<GrpcError> {
+  try {
+    await promise
+  } catch (error) {
+    assert.ok(error instanceof GrpcError, String(error))
+    return error
+  }
+  throw new Error('the call did not fail')
 }

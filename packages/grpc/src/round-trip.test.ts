@@ -3,14 +3,16 @@ import { after, before, test } from 'node:test'
 import { encodeFrame, encodeFrames } from './frames-out.ts'
 import { messagesOf } from './message-chunk.ts'
 import { Metadata } from './metadata.ts'
-import type { MethodTable, ServerCall } from './method.ts'
+import type { MethodTable, ResponseStream, ServerCall } from './method.ts'
 import { GrpcError, GrpcStatus } from './status.ts'
-import { startServer, until, type TestServer } from './loopback-server.suite.ts'
+import { failure, startServer, until, type TestServer } from './loopback-server.suite.ts'
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
 const bytes = (value: string): Uint8Array => Buffer.from(value)
 
 let lastCall: ServerCall | undefined
+/** What the newest of the long responses is written to. */
+let lastResponses: ResponseStream | undefined
 const errors: unknown[] = []
 
 const methods: MethodTable = {
@@ -60,8 +62,8 @@ const methods: MethodTable = {
   },
   '/t.T/Forever': {
     kind: 'server-stream',
-    async handle(_request, call, responses) {
-      lastCall = call
+    async handle(_request, _call, responses) {
+      lastResponses = responses
       for (;;) {
         if (!responses.write(encodeFrame(new Uint8Array(10_000)))) await responses.drained()
         await new Promise((resolve) => setImmediate(resolve))
@@ -71,7 +73,7 @@ const methods: MethodTable = {
   '/t.T/Lend': {
     kind: 'server-stream',
     async handle(_request, call, responses) {
-      lastCall = call
+      lastResponses = responses
       lent = 0
       given = 0
       for (; lent < 40 && !call.signal.aborted; lent++) {
@@ -109,16 +111,6 @@ before(async () => {
   server = await startServer({ methods, onError: (error) => errors.push(error) })
 })
 after(() => server.close())
-
-async function failure(promise: Promise<unknown>): Promise<GrpcError> {
-  try {
-    await promise
-  } catch (error) {
-    assert.ok(error instanceof GrpcError, `not a GrpcError: ${String(error)}`)
-    return error
-  }
-  throw new Error('the call did not fail')
-}
 
 test('a unary call returns what the handler returned, with metadata both ways', async () => {
   const channel = await server.channel()
@@ -232,13 +224,13 @@ test('a consumer that does not read holds the server back, within the window', a
   const call = channel.serverStream('/t.T/Forever', bytes(''))
   const iterator = call[Symbol.asyncIterator]()
   await iterator.next()
-  const running = lastCall as unknown as { readonly backlogBytes: number }
-  await until('the server has a backlog', () => running.backlogBytes > 0)
+  const backlog = (): number => lastResponses?.backlogBytes ?? 0
+  await until('the server has a backlog', () => backlog() > 0)
   let last = -1
   let still = 0
   await until('the backlog grows no more', () => {
-    still = running.backlogBytes === last ? still + 1 : 0
-    last = running.backlogBytes
+    still = backlog() === last ? still + 1 : 0
+    last = backlog()
     return still === 20
   })
   assert.ok(last < 200_000, `backlog ${last}`)
@@ -270,11 +262,9 @@ test('each buffer of a response comes back once its bytes have left', async () =
 
 test('a buffer whose bytes wait for a client that gives up does not come back', async () => {
   const channel = await server.channel()
+  lastResponses = undefined
   const call = channel.serverStream('/t.T/Lend', bytes(''))
-  const running = (): { readonly backlogBytes: number } | undefined =>
-    lastCall?.path === '/t.T/Lend' ? (lastCall as unknown as { backlogBytes: number }) : undefined
-  lastCall = undefined
-  await until('the client holds the server up', () => (running()?.backlogBytes ?? 0) > 0)
+  await until('the client holds the server up', () => (lastResponses?.backlogBytes ?? 0) > 0)
   call.cancel()
   await until('the call is over', () => server.grpc.stats.calls === 0)
   assert.ok(given < lent, `${given} of ${lent}`)

@@ -139,7 +139,7 @@ export class TestClient {
   }
 
   async close(): Promise<void> {
-    await this.channel.close({ force: true })
+    await this.channel.close(0)
   }
 
   async create(name: string, init: CreateInit = {}): Promise<void> {
