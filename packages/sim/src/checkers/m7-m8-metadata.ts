@@ -11,6 +11,12 @@ import { Violation, type Checker, type FinalState } from './checker.ts'
 export function metadataAgrees(cluster: Cluster): Checker {
   const digests = new Map<number, { readonly digest: string; readonly server: string }>()
   const looked = new Map<string, { readonly state: MetadataView; readonly index: number }>()
+  cluster.watchers.push({
+    onMetadataLost() {
+      digests.clear()
+      looked.clear()
+    },
+  })
   return {
     onStep() {
       for (const { name, core } of cluster.machines) {
@@ -31,7 +37,9 @@ export function metadataAgrees(cluster: Cluster): Checker {
         }
       }
     },
-    atEnd: (final) => checkKept(cluster, final),
+    atEnd: (final) => {
+      if (!cluster.history.metadataLost) checkKept(cluster, final)
+    },
   }
 }
 

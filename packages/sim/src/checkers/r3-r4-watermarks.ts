@@ -3,11 +3,18 @@
  * durable there. R4: it never falls while its server runs.
  */
 import type { Cluster } from '../cluster/cluster.ts'
+import type { Machine } from '../cluster/machine.ts'
 import { readReplicaLog } from '../cluster/replica-log.ts'
+import { hasFault } from '../workload/plan.ts'
 import { Violation, type Checker } from './checker.ts'
-import { replicasNow } from './replicas-now.ts'
+import { replicasIn, replicasNow } from './replicas-now.ts'
 
 export function watermarks(cluster: Cluster): Checker {
+  cluster.watchers.push({
+    onDown(machine, how) {
+      if (how === 'power-cut') checkCheckpoints(cluster, machine)
+    },
+  })
   const seen = new Map<string, { readonly log: object; readonly highWatermark: number }>()
   return {
     onStep() {
@@ -27,19 +34,29 @@ export function watermarks(cluster: Cluster): Checker {
         seen.set(where, { log, highWatermark })
       }
     },
-    atEnd({ partitions }) {
-      if (cluster.plan.syncPolicy === 'never') return
-      for (const { stream, partition, replicas } of partitions) {
-        for (const machine of cluster.machines.filter(({ name }) => replicas.includes(name))) {
-          const directory = cluster.partitionDirectory(stream, partition)
-          const durable = readReplicaLog(machine.disk, directory, 'durable')
-          if (durable === undefined) continue
-          const end = durable.records.at(-1)?.offset ?? -1
-          if (durable.checkpoint <= end) continue
-          const text = `${stream}/${partition} on ${machine.name}: checkpoint ${durable.checkpoint}`
-          throw new Violation('R3', `${text} is beyond what is durable, ${end}`)
-        }
-      }
+    atEnd() {
+      for (const machine of cluster.machines) checkCheckpoints(cluster, machine)
     },
   }
+}
+
+function checkCheckpoints(cluster: Cluster, machine: Machine): void {
+  const { plan, damaged } = cluster
+  // Without syncs there is nothing durable; a disk that lies is caught in that later.
+  if (plan.syncPolicy === 'never' || hasFault(plan, 'disk-error')) return
+  if (damaged.has(machine.name)) return
+  for (const replica of replicasIn(cluster)) {
+    if (replica.machine !== machine) continue
+    const directory = cluster.partitionDirectory(replica.stream.name, replica.state.id)
+    const durable = readReplicaLog(machine.disk, directory, 'durable')
+    if (durable === undefined) continue
+    const end = durable.records.at(-1)?.offset ?? -1
+    checkCheckpoint(`${replica.partition} on ${machine.name}`, durable.checkpoint, end)
+  }
+}
+
+/** `end` is the offset of the last durable record. */
+export function checkCheckpoint(where: string, checkpoint: number, end: number): void {
+  if (checkpoint <= end) return
+  throw new Violation('R3', `${where}: checkpoint ${checkpoint} is beyond what is durable, ${end}`)
 }

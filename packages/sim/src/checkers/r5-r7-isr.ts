@@ -20,7 +20,7 @@ export function isrRules(cluster: Cluster): Checker {
   return {
     onStep() {
       checkSets(cluster)
-      const replicas = [...replicasNow(cluster)]
+      const replicas = replicasNow(cluster)
       for (const leader of replicas) {
         if (!leader.running.leads) continue
         checkMinimum(leader, seen)

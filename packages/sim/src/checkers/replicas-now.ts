@@ -16,8 +16,22 @@ export interface ReplicaNow {
   readonly partition: string
 }
 
-/** Every partition that runs on any server. */
-export function* replicasNow(cluster: Cluster): Generator<ReplicaNow> {
+type Look = { readonly events: number; readonly replicas: readonly ReplicaNow[] }
+
+const latest = new WeakMap<Cluster, Look>()
+
+/** Every partition that runs on any server. Several checkers look at the same moment. */
+export function replicasNow(cluster: Cluster): readonly ReplicaNow[] {
+  const events = cluster.scheduler.executed
+  const before = latest.get(cluster)
+  if (before?.events === events) return before.replicas
+  const replicas = [...replicasIn(cluster)]
+  latest.set(cluster, { events, replicas })
+  return replicas
+}
+
+/** The same in the midst of an event, when things may change still. */
+export function* replicasIn(cluster: Cluster): Generator<ReplicaNow> {
   for (const machine of cluster.machines) {
     const context = machine.core?.context
     if (context === undefined) continue

@@ -13,7 +13,21 @@ import { DATA_DIR, Machine } from './machine.ts'
 import { markOfLog, Marks } from './marks.ts'
 import { fieldsText } from './sim-logger.ts'
 
+/** How a server is about to go down. */
+export type Down = 'kill' | 'power-cut' | 'wipe'
+
+/** Who watches is told of these as they happen, before their effect. May throw a Violation. */
+export interface Watcher {
+  onDown?(machine: Machine, how: Down): void
+  /** The sync of a file of a stream is about to fail. */
+  onSyncFailure?(machine: Machine, path: string): void
+  /** No server knows anything of the metadata any more. */
+  onMetadataLost?(): void
+}
+
 export class Cluster {
+  /** Told of faults; checkers add themselves. */
+  readonly watchers: Watcher[] = []
   readonly plan: Plan
   readonly trace: Trace
   readonly scheduler: Scheduler

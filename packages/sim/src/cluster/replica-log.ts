@@ -45,30 +45,44 @@ export function readReplicaLog(
   const records: StoredRecord[] = []
   for (const path of files) {
     if (!/\/\d{20}\.log$/.test(path)) continue
-    readSegment(content(path), records)
+    readSegment(content(path), (record) => records.push(storedRecord(record)))
   }
   return { records, checkpoint: readCheckpoint(files, content) }
 }
 
-function readSegment(bytes: Uint8Array, into: StoredRecord[]): void {
+/** A whole record in the bytes of its segment. */
+export interface RawRecord {
+  readonly bytes: Uint8Array
+  readonly at: number
+  readonly checksum: number
+  readonly size: number
+  readonly view: RecordView
+}
+
+/** Visits the records of a segment up to the first that is not whole or whose checksum is wrong. */
+export function readSegment(bytes: Uint8Array, visit: (record: RawRecord) => void): void {
   const view = new RecordView()
   for (let at = 0; at + FRAME_SIZE + MIN_BODY_SIZE <= bytes.length;) {
     const size = recordBodySize(bytes, at)
     const end = at + FRAME_SIZE + size
     if (size < MIN_BODY_SIZE || end > bytes.length) return
-    const stored = readUint32(bytes, at + FRAME_SIZE)
-    if (crc32c(bytes, at + FRAME_SIZE + 4, end) !== stored) return
+    const checksum = readUint32(bytes, at + FRAME_SIZE)
+    if (crc32c(bytes, at + FRAME_SIZE + 4, end) !== checksum) return
     if (!view.load(bytes, at)) return
-    const timestampNs = recordTimestamp(bytes, at)
-    const epoch = recordEpoch(bytes, at)
-    into.push({
-      offset: recordOffset(bytes, at),
-      timestampNs,
-      epoch,
-      value: Buffer.from(bytes.subarray(view.valueStart, view.valueEnd)).toString(),
-      print: `${epoch}/${timestampNs}/${size}/${stored}`,
-    })
+    visit({ bytes, at, checksum, size, view })
     at = end
+  }
+}
+
+function storedRecord({ bytes, at, checksum, size, view }: RawRecord): StoredRecord {
+  const timestampNs = recordTimestamp(bytes, at)
+  const epoch = recordEpoch(bytes, at)
+  return {
+    offset: recordOffset(bytes, at),
+    timestampNs,
+    epoch,
+    value: Buffer.from(bytes.subarray(view.valueStart, view.valueEnd)).toString(),
+    print: `${epoch}/${timestampNs}/${size}/${checksum}`,
   }
 }
 

@@ -186,7 +186,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'truncates-committed',
-    breaks: 'a follower gives up committed records when its leader lacks them [R6]',
+    breaks: 'a follower cuts off more than its leader lacks, committed records among it [R6]',
     draw: {
       servers: 3,
       replicas: 3,
@@ -195,9 +195,39 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     },
     edits: [
       {
-        file: 'replication/src/truncation.ts',
-        find: 'if (end > newestOffset || end > highWatermark) return',
-        replace: 'if (end >= 0) return',
+        file: FOLLOWER,
+        find: 'return this.#cut(step.end)',
+        replace: 'return this.#cut(Math.max(0, step.end - 2))',
+      },
+    ],
+  },
+  {
+    name: 'unproven-leads',
+    breaks: 'a replica leads that may lack what it was counted for [R8, KIP-903, KIP-966]',
+    draw: { servers: 3, replicas: 3, faults: ['wipe', 'kill', 'power-cut'], faultEveryMs: 3_000 },
+    edits: [
+      {
+        file: 'replication/src/leadership.ts',
+        find: `  if (!proven) return 'unproven'\n`,
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'elects-outside-the-isr',
+    breaks: 'any replica may be elected, whether it has what is committed or not [#354, R5]',
+    draw: { servers: 3, replicas: 3, faults: ['freeze', 'cut', 'kill'], faultEveryMs: 2_000 },
+    edits: [
+      {
+        file: 'metadata/src/failover.ts',
+        find: 'for (const id of partition.isr) {\n      if (id === partition.leader) continue',
+        replace:
+          'for (const id of partition.replicas) {\n      if (id === partition.leader) continue',
+      },
+      {
+        file: 'metadata/src/operations/isr.ts',
+        find: 'return found.partition.isr.includes(change.leader)',
+        replace: 'return found.partition.replicas.includes(change.leader)',
       },
     ],
   },

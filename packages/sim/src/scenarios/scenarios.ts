@@ -1,4 +1,5 @@
 /** All named scenarios, by their numbers. */
+import { DIRECTED_SCENARIOS } from './directed-scenarios.ts'
 import { DISK_SCENARIOS } from './disk-scenarios.ts'
 import { METADATA_SCENARIOS } from './metadata-scenarios.ts'
 import { REPLICATION_SCENARIOS } from './replication-scenarios.ts'
@@ -8,4 +9,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...REPLICATION_SCENARIOS,
   ...DISK_SCENARIOS,
   ...METADATA_SCENARIOS,
+  ...DIRECTED_SCENARIOS,
 ].toSorted((a, b) => a.number - b.number)

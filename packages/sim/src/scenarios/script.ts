@@ -31,10 +31,11 @@ export class Script {
     return this
   }
 
-  do(action: Action): this {
+  /** By the leader, or by the server that is named, by its number or role. */
+  do(action: Action, server?: number): this {
     const id = this.#steps.length
-    const { servers } = this.#settings
-    this.#steps.push({ id, atMs: this.#nowMs, via: id % servers, toLeader: true, action })
+    const via = server ?? id % this.#settings.servers
+    this.#steps.push({ id, atMs: this.#nowMs, via, toLeader: server === undefined, action })
     return this
   }
 
@@ -65,8 +66,19 @@ export class Script {
     })
   }
 
+  /** Publishes one message after the other, so many milliseconds apart. */
+  trickle(count: number, everyMs: number): this {
+    for (let sent = 0; sent < count; sent++) this.publish(1).wait(everyMs)
+    return this
+  }
+
   readonly(readonly: boolean): this {
     return this.do({ kind: 'readonly', stream: 'st0', partitions: [0], readonly })
+  }
+
+  /** Asks that server, whoever leads. */
+  readonlyAt(server: number, readonly: boolean): this {
+    return this.do({ kind: 'readonly', stream: 'st0', partitions: [0], readonly }, server)
   }
 
   kill(server: number, downMs: number): this {

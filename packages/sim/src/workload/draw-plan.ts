@@ -218,8 +218,9 @@ function drawFault(random: SimRandom, settings: Settings): FaultAction {
     case 'route':
       return drawRoute(random, settings.servers, forMs)
     case 'damage':
+    case 'forget-metadata':
       // Only scripted: what may be damaged depends on who else holds it.
-      throw new Error('damage is not drawn')
+      throw new Error(`${kind} is not drawn`)
     default:
       return kind satisfies never
   }

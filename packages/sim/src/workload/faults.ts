@@ -1,7 +1,7 @@
 /** The nemesis: brings each fault of a plan about, and ends it in its time. */
 import { DiskError } from '@liftbridge/log'
-import type { Cluster } from '../cluster/cluster.ts'
-import type { Machine } from '../cluster/machine.ts'
+import type { Cluster, Down } from '../cluster/cluster.ts'
+import { DATA_DIR, type Machine } from '../cluster/machine.ts'
 import type { DiskFault } from '../disk.ts'
 import { damage } from './damage.ts'
 import type { FaultAction } from './plan.ts'
@@ -19,9 +19,9 @@ export class Nemesis {
     this.#cluster.marks.hit(`fault.${action.kind}`)
     switch (action.kind) {
       case 'kill':
-        return this.#down(action.servers, action.downMs, (machine) => machine.kill())
+        return this.#down(action.servers, action.downMs, 'kill')
       case 'power-cut':
-        return this.#down(action.servers, action.downMs, (machine) => machine.cutPower())
+        return this.#down(action.servers, action.downMs, 'power-cut')
       case 'terminate':
         return this.#terminate(this.#cluster.machine(action.server), action.downMs)
       case 'wipe':
@@ -39,6 +39,8 @@ export class Nemesis {
         return this.#later(action.downMs, () => this.#cluster.nats.start())
       case 'damage':
         return this.#damage(action)
+      case 'forget-metadata':
+        return this.#forgetMetadata(action.downMs)
       case 'cut':
         return this.#cut(action)
       case 'route':
@@ -77,13 +79,19 @@ export class Nemesis {
     })
   }
 
-  #down(servers: readonly number[], downMs: number, end: (machine: Machine) => void): void {
+  #down(servers: readonly number[], downMs: number, how: 'kill' | 'power-cut'): void {
     for (const server of servers) {
       const machine = this.#cluster.machine(server)
       if (!machine.up) continue
-      end(machine)
+      this.#tellDown(machine, how)
+      if (how === 'kill') machine.kill()
+      else machine.cutPower()
       this.#later(downMs, () => machine.start())
     }
+  }
+
+  #tellDown(machine: Machine, how: Down): void {
+    for (const watcher of this.#cluster.watchers) watcher.onDown?.(machine, how)
   }
 
   #terminate(machine: Machine, downMs: number): void {
@@ -106,6 +114,7 @@ export class Nemesis {
       this.#cluster.marks.hit('wipe.skipped')
       return
     }
+    this.#tellDown(machine, 'wipe')
     machine.wipe()
     this.#later(downMs, () => machine.start())
   }
@@ -116,6 +125,17 @@ export class Nemesis {
     if (action.file === 'log' && action.how !== 'zeros-behind')
       this.#cluster.damaged.add(machine.name)
     damage(machine, action)
+  }
+
+  #forgetMetadata(downMs: number): void {
+    const { machines, watchers, history } = this.#cluster
+    for (const machine of machines) {
+      if (machine.up) machine.kill()
+      for (const path of machine.disk.files(`${DATA_DIR}/raft`)) machine.disk.lose(path)
+      this.#later(downMs, () => machine.start())
+    }
+    history.noteMetadataLost()
+    for (const watcher of watchers) watcher.onMetadataLost?.()
   }
 
   /** One good copy of everything promised stays, or there would be nothing to check [3a, fault atlas]. */
@@ -171,7 +191,14 @@ export class Nemesis {
         return
       }
       case 'disk-error': {
-        disk.onOperation = (operation) => this.#diskFault(action, operation)
+        disk.onOperation = (operation) => {
+          const fault = this.#diskFault(action, operation)
+          if (fault !== undefined && operation.kind === 'sync') {
+            for (const watcher of this.#cluster.watchers)
+              watcher.onSyncFailure?.(machine, operation.path)
+          }
+          return fault
+        }
         this.#lasting(key, action.forMs, () => {
           disk.onOperation = undefined
           machine.disk.onOperation = undefined

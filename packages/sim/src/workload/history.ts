@@ -61,6 +61,8 @@ export class History {
   readonly subscriptions: Subscription[] = []
   readonly metadataCalls: MetadataCall[] = []
   readonly byValue: Map<string, Attempt> = new Map()
+  /** The metadata was lost: what was there before may be on disks, and belongs to no stream. */
+  metadataLost = false
   readonly #deletions = new Map<string, number>()
 
   begin(
@@ -85,6 +87,10 @@ export class History {
     return this.#deletions.get(stream) ?? 0
   }
 
+  noteMetadataLost(): void {
+    this.metadataLost = true
+  }
+
   noteDeletion(stream: string): void {
     this.#deletions.set(stream, this.deletionsOf(stream) + 1)
   }
@@ -95,7 +101,7 @@ export class History {
    * incarnation takes while it is being closed goes with it.
    */
   isCurrent(stream: string, deletionsBefore: number, sinceUs: number): boolean {
-    if (this.deletionsOf(stream) !== deletionsBefore) return false
+    if (this.metadataLost || this.deletionsOf(stream) !== deletionsBefore) return false
     const calls = this.metadataCalls.filter((call) => call.stream === stream)
     const deletions = calls.filter(({ kind }) => kind === 'delete')
     if (deletions.length === 0) return true

@@ -79,6 +79,8 @@ export type FaultAction =
   | { readonly kind: 'kill'; readonly servers: readonly number[]; readonly downMs: number }
   | { readonly kind: 'power-cut'; readonly servers: readonly number[]; readonly downMs: number }
   | { readonly kind: 'terminate'; readonly server: number; readonly downMs: number }
+  /** All servers end, and start without what they knew of the metadata. */
+  | { readonly kind: 'forget-metadata'; readonly downMs: number }
   | { readonly kind: 'freeze'; readonly server: number; readonly forMs: number }
   | { readonly kind: 'wipe'; readonly server: number; readonly downMs: number }
   | {
@@ -144,7 +146,7 @@ export interface Plan {
   readonly steps: readonly Step[]
 }
 
-/** Faults that are drawn; damage at rest is only scripted. */
+/** Faults that are drawn; those of what lies on disks are only scripted. */
 export const DRAWN_FAULTS: readonly FaultAction['kind'][] = [
   'kill',
   'power-cut',
@@ -160,7 +162,11 @@ export const DRAWN_FAULTS: readonly FaultAction['kind'][] = [
   'route',
 ]
 
-const FAULT_KINDS: ReadonlySet<Action['kind']> = new Set([...DRAWN_FAULTS, 'damage'])
+const FAULT_KINDS: ReadonlySet<Action['kind']> = new Set([
+  ...DRAWN_FAULTS,
+  'damage',
+  'forget-metadata',
+])
 
 export function isFault(action: Action): action is FaultAction {
   return FAULT_KINDS.has(action.kind)
