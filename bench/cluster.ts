@@ -52,9 +52,9 @@ export async function clusterBench(options: ClusterBenchOptions): Promise<void> 
 }
 
 async function publishOn(mode: Mode, windows: readonly number[], seconds: number): Promise<Row[]> {
-  const cluster = await ClusterProcess.start(SERVERS, {
-    'streams.sync.policy': mode.policy,
-    'logging.level': 'warn',
+  const cluster = await ClusterProcess.start({
+    servers: SERVERS,
+    settings: { 'streams.sync.policy': mode.policy, 'logging.level': 'warn' },
   })
   try {
     const rows: Row[] = []
@@ -161,7 +161,10 @@ function publishVerdicts(rows: readonly Row[]): string[] {
 
 /** What three servers cost that have nothing to do but one replicated stream. */
 async function idle(): Promise<string[]> {
-  const cluster = await ClusterProcess.start(SERVERS, { 'logging.level': 'warn' })
+  const cluster = await ClusterProcess.start({
+    servers: SERVERS,
+    settings: { 'logging.level': 'warn' },
+  })
   try {
     await createStream(cluster, 'idle', 3)
     await sleep(5_000)
@@ -184,7 +187,10 @@ async function idle(): Promise<string[]> {
 
 /** From the start of three processes with data until every partition is led and in sync. */
 async function coldStart(partitions: number): Promise<string> {
-  const cluster = await ClusterProcess.start(SERVERS, { 'logging.level': 'warn' })
+  const cluster = await ClusterProcess.start({
+    servers: SERVERS,
+    settings: { 'logging.level': 'warn' },
+  })
   try {
     const perStream = 100
     for (let made = 0; made < partitions; made += perStream) {
