@@ -58,6 +58,8 @@ async function main(): Promise<void> {
         logger,
         version: version(),
         masterKey: key === undefined ? undefined : Buffer.from(key),
+        // The log has the reason. What is handed over now would be in the other one's name.
+        onIdLost: () => process.exit(EXIT_FAILURE),
       },
       giveUp.signal,
     )

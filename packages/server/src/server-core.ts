@@ -16,10 +16,12 @@ import { CatchingUp } from './cluster/catching-up.ts'
 import { Controller } from './cluster/controller.ts'
 import { handOver } from './cluster/hand-over.ts'
 import { PartitionLeaders } from './cluster/partition-leaders.ts'
+import { ServerClaim } from './cluster/server-claim.ts'
 import type { HostPort } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { LOG_FILES_MAX, LOG_TAILS_MAX_BYTES } from './config/limits.ts'
 import { streamDefaults } from './config/stream-defaults.ts'
+import { DataDirectoryWatch } from './data-directory-watch.ts'
 import type { ReadinessCheck } from './listen/readiness.ts'
 import { loudOnly } from './logging/loud-only.ts'
 import type { Logger } from './logging/logger.ts'
@@ -55,10 +57,12 @@ export type CoreOptions = {
   readonly masterKey: Uint8Array | undefined
   /** Where clients reach this server. */
   readonly advertised: () => HostPort
+  /** Another live server has the id of this one, which must end at once: the text says so. */
+  readonly onIdLost?: (error: Error) => void
 }
 
 /** The parts that have to be stopped, in the order in which they are. */
-const STOP_ORDER = ['cluster', 'partitions', 'metadata'] as const
+const STOP_ORDER = ['cluster', 'partitions', 'metadata', 'claim'] as const
 type Part = (typeof STOP_ORDER)[number]
 
 export class ServerCore {
@@ -75,6 +79,7 @@ export class ServerCore {
   #partitions: Partitions | undefined
   #reconciler: Reconciler | undefined
   readonly #catchingUp: CatchingUp
+  readonly #directory: DataDirectoryWatch
   #handedOver: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
@@ -84,6 +89,7 @@ export class ServerCore {
     this.#logger = options.logger
     this.#subjects = new ClusterSubjects(options.config.clustering.namespace)
     this.#catchingUp = new CatchingUp(options.serverId, options.clock)
+    this.#directory = new DataDirectoryWatch(options.disk, options.dataDir, options.logger)
   }
 
   /** What the handlers of the API work with; undefined until everything has started. */
@@ -98,6 +104,7 @@ export class ServerCore {
 
   /** Resolves when the server can serve. Rejects with an error whose text names the way out. */
   async start(): Promise<void> {
+    await this.#claimId()
     const { metadata, deleted } = await this.#openMetadata()
     const cluster = this.#openCluster(metadata)
     await this.#openPartitions({ metadata, deleted, ...cluster })
@@ -147,6 +154,7 @@ export class ServerCore {
       reconciler: this.#reconciler,
       partitions: this.#partitions,
       isAlive: (server) => this.#controller?.isAlive(server) ?? true,
+      directoryProblem: this.#directory.problem,
       catchingUp: this.#catchingUp.behind(this.#metadata?.state, this.#context !== undefined),
       serving: this.#context !== undefined,
       stopping: this.#stopping.signal.aborted,
@@ -173,6 +181,14 @@ export class ServerCore {
     const { serverId, clock } = this.#options
     const quiesce = async (timeoutMs: number): Promise<void> => this.#partitions?.quiesce(timeoutMs)
     await handOver({ metadata, controller, serverId, quiesce, clock, logger: this.#logger })
+  }
+
+  /** Before anything is stored or sent under this id. */
+  async #claimId(): Promise<void> {
+    const bus = this.#options.buses.raft
+    const claim = new ServerClaim({ ...this.#options, bus, subjects: this.#subjects })
+    this.#closers.set('claim', () => claim.stop())
+    await claim.take()
   }
 
   async #openMetadata(): Promise<{
@@ -315,6 +331,7 @@ export class ServerCore {
     metadata.onApplied((outcome) => reconciler.applied(outcome))
     metadata.onRestored(() => reconciler.compareAll())
     const maintenance = new Maintenance({
+      directory: this.#directory,
       config: () => this.#config,
       partitions,
       pause: (stream, partition) => this.#autoPause(controller, stream, partition),

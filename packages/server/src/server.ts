@@ -43,6 +43,8 @@ export type ServerOptions = {
   readonly nats?: NatsServer
   /** Lets `kill` cut the server off; without it a server can only be stopped. */
   readonly killSwitch?: KillSwitch
+  /** Another live server has this one's id: the process must end at once, without handing over. */
+  readonly onIdLost?: (error: Error) => void
 }
 
 /** A running server; made by `startServer`. */
@@ -273,6 +275,7 @@ class Server implements LiftbridgeServer {
       buses: nats.buses,
       masterKey: this.#options.masterKey,
       advertised: () => this.address,
+      ...(this.#options.onIdLost ? { onIdLost: this.#options.onIdLost } : {}),
     })
     this.#core = core
     this.#closers.set('core', () => core.stop())
@@ -287,6 +290,7 @@ class Server implements LiftbridgeServer {
       reconciler: undefined,
       partitions: undefined,
       isAlive: () => true,
+      directoryProblem: '',
       catchingUp: 0,
       serving: false,
       stopping: this.#stopping.signal.aborted,

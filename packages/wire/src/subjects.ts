@@ -29,6 +29,7 @@ export const DEFAULT_NAMESPACE = 'liftbridge-default'
  *     <ns>.raft.metadata.info              every server            10 -> 11 on fetch.<nuid>
  *     <ns>.raft.metadata.fetch.<nuid>      server that asks        11
  *     <ns>.raft.metadata.status.<server>   that server             12 -> 13
+ *     <ns>.raft.metadata.claim.<server>    that server             text -> text; not in Go Liftbridge
  */
 export class ClusterSubjects {
   readonly namespace: string
@@ -77,6 +78,10 @@ export class ClusterSubjects {
 
   partitionStatus(serverId: string): string {
     return `${this.#raft}.status.${serverId}`
+  }
+
+  serverClaim(serverId: string): string {
+    return `${this.#raft}.claim.${serverId}`
   }
 
   raftAccept(serverId: string): string {
