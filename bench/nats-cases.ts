@@ -40,20 +40,17 @@ export function natsCaseName(one: NatsCase): string {
 }
 
 export function natsCases({ quick, seconds }: { quick: boolean; seconds: number }): NatsCase[] {
+  const sizes = quick ? [128] : [16, 128, 1024]
   const publish = (subscribers: number, queue: boolean): NatsCase[] =>
-    (quick ? [128] : [16, 128, 1024]).map((bytes) => ({
-      kind: 'publish',
-      bytes,
-      subscribers,
-      queue,
-      seconds,
-    }))
+    sizes.map((bytes) => ({ kind: 'publish', bytes, subscribers, queue, seconds }))
+  const requests = (inFlight: number): NatsCase[] =>
+    sizes.map((bytes) => ({ kind: 'request', bytes, inFlight, seconds }))
   return [
     ...publish(1, false),
     ...publish(4, false),
     ...publish(4, true),
-    { kind: 'request', bytes: 128, inFlight: 1, seconds },
-    { kind: 'request', bytes: 128, inFlight: 100, seconds },
+    ...requests(1),
+    ...requests(100),
     { kind: 'stuck', bytes: 1024, seconds: 2 * seconds },
     { kind: 'idle', connections: 10_000 },
   ]

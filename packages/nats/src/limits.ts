@@ -62,3 +62,6 @@ export const DEFAULT_LIMITS: NatsLimits = {
   pingIntervalMs: 120_000,
   pingMax: 2,
 }
+
+/** How a server sends its clients away; as nats-server's. */
+export const DEFAULT_LAME_DUCK = { graceMs: 10_000, durationMs: 120_000 } as const

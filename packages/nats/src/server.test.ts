@@ -286,6 +286,19 @@ test('closing does not wait for a lame duck', async () => {
   await client.untilClosed()
 })
 
+test('a lame duck without clients waits for nothing', { timeout: 20_000 }, async () => {
+  const { server, open } = await start()
+  const leaving = await open('CONNECT {"verbose":false,"protocol":1}\r\n')
+  await leaving.untilPong()
+  const retired = server.retire({ graceMs: 600_000, durationMs: 600_000 })
+  leaving.socket.destroy()
+  await retired
+  await server.close()
+  const { server: empty } = await start()
+  await empty.retire({ graceMs: 600_000, durationMs: 600_000 })
+  await empty.close()
+})
+
 test('a lame duck ends when all clients have been sent away', async () => {
   const { server, events, open } = await start()
   const clients = await Promise.all([open(), open(), open()])

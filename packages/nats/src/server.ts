@@ -9,7 +9,7 @@ import {
 import { OutboxShared } from './clients/outbox.ts'
 import type { NatsTls } from './clients/tls.ts'
 import { NatsServerError } from './errors.ts'
-import { DEFAULT_LIMITS, type NatsLimits } from './limits.ts'
+import { DEFAULT_LAME_DUCK, DEFAULT_LIMITS, type NatsLimits } from './limits.ts'
 import { Monitor, type MonitorEvent, type MonitorOptions } from './monitoring/monitor.ts'
 import { PortsFile } from './monitoring/ports-file.ts'
 import { PROTOCOL_VERSION, type ServerInfo } from './protocol/server-info.ts'
@@ -156,7 +156,8 @@ export class NatsServer {
 
   /**
    * Lame duck mode: no new clients; those that stand are told, and are closed one by one after the
-   * grace period. Resolves when all are gone; connections in this process stay until `close`.
+   * grace period. Resolves when all are gone, at once where there are none; connections in this
+   * process stay until `close`.
    */
   retire(pace: LameDuckPace = this.#options.lameDuck ?? DEFAULT_LAME_DUCK): Promise<void> {
     return this.#listener.retire(pace)
@@ -218,5 +219,3 @@ export interface NatsServerStats {
 
 const DEFAULT_HOST = '127.0.0.1'
 const DEFAULT_PORT = 4222
-/** As nats-server's. */
-const DEFAULT_LAME_DUCK: LameDuckPace = { graceMs: 10_000, durationMs: 120_000 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
+import { connect as connectSocket } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { connect } from '@nats-io/transport-node'
@@ -48,4 +49,40 @@ test('a configuration file that is not there is told by setting and name', () =>
     () => embeddedNats({ embedded, logger: silentLogger, verbose: false }),
     /nats\.embedded\.config: \/nowhere\/nats\.conf cannot be read/,
   )
+})
+
+test('host and port of our own configuration win over those of the file', async (t) => {
+  const file = await confFile(t, 'listen: "0.0.0.0:1"\n')
+  const settings = { 'nats.embedded.host': '127.0.0.1', 'nats.embedded.config': file }
+  const { server } = await run(t, { settings })
+  assert.match(server.natsUrl ?? '', /^nats:\/\/127\.0\.0\.1:(?!1$)\d+$/)
+})
+
+test('without them the file says where to listen', async (t) => {
+  const file = await confFile(t, 'listen: "127.0.0.1:-1"\n')
+  const embedded = { host: undefined, port: undefined, configFile: file }
+  const server = embeddedNats({ embedded, logger: silentLogger, verbose: false })
+  t.after(() => server.close())
+  await server.listen()
+  assert.notEqual(server.port, 4222)
+})
+
+test('a server that stops tells the clients of its NATS to go elsewhere', async (t) => {
+  const { server } = await run(t)
+  const { port } = new URL(server.natsUrl ?? '')
+  const socket = connectSocket(Number(port), '127.0.0.1')
+  t.after(() => socket.destroy())
+  let said = ''
+  socket.on('data', (bytes: Buffer) => (said += bytes.toString()))
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  socket.write('CONNECT {"verbose":false,"protocol":1}\r\nPING\r\n')
+  while (!said.includes('PONG')) await new Promise((resolve) => socket.once('data', resolve))
+  await Promise.all([server.stop(), closed])
+  assert.match(said, /INFO \{[^\n]*"ldm":true/)
+})
+
+test('without clients a stop waits for no lame duck', { timeout: 20_000 }, async (t) => {
+  const file = await confFile(t, 'port: -1\nlame_duck_grace_period: "1h"\n')
+  const { server } = await run(t, { settings: { 'nats.embedded.config': file } })
+  await server.stop()
 })

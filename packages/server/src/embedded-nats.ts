@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import {
   formatNatsConfigProblems,
+  type LameDuckPace,
   NatsServer,
   parseNatsConfig,
   type NatsServerEvent,
@@ -42,11 +43,21 @@ const WARNED: readonly NatsServerEvent['kind'][] = [
   'slow-consumer',
 ]
 
-/** With a configuration file, the file says where to listen, too. */
+/**
+ * Nobody waits long for a server that stops: unless the file says otherwise, its clients are told,
+ * and sent away within a second.
+ */
+const STOPPING: LameDuckPace = { graceMs: 250, durationMs: 750 }
+
+/** The file says where to listen, too, unless our own configuration does. */
 function settingsOf(embedded: EmbeddedNatsOptions['embedded'], logger: Logger): NatsServerOptions {
   const { configFile: file, host, port } = embedded
-  const portSetting = 'nats.embedded.port (or LIFTBRIDGE_NATS_EMBEDDED_PORT)'
-  if (file === undefined) return { host, port, portSetting }
+  const own = {
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+  }
+  const portSetting = '--embedded-nats-port (or the setting nats.embedded.port)'
+  if (file === undefined) return { lameDuck: STOPPING, ...own, portSetting }
   const read = parseNatsConfig(readText(file), {
     file,
     readFile: (path) => readFileSync(path, 'utf8'),
@@ -61,7 +72,13 @@ function settingsOf(embedded: EmbeddedNatsOptions['embedded'], logger: Logger): 
     const settings = formatNatsConfigProblems(read.ignored)
     logger.warn('nats: settings of the configuration file without effect here', { settings })
   }
-  return { ...read.options, portSetting: `port in ${file} (nats.embedded.config)` }
+  const inFile = `port in ${file}, or with --embedded-nats-port`
+  return {
+    lameDuck: STOPPING,
+    ...read.options,
+    ...own,
+    portSetting: port === undefined ? inFile : portSetting,
+  }
 }
 
 function readText(file: string): string {

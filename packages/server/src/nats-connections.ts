@@ -49,7 +49,10 @@ async function openEmbedded(
     embeddedUrl: server.url,
     embeddedStats: () => server.stats,
     close: async () => {
+      // Its clients hear of it first, so that they look for another server.
+      const retired = server.retire()
       await closeAll(buses)
+      await retired
       await server.close()
     },
   }

@@ -122,7 +122,8 @@ export class ClientConnection implements ClientLine {
 
   /** A byte string (subject.ts), in order with the messages delivered. */
   write(text: string): void {
-    this.#outbox.writeText(text)
+    // What a command answers after it ended the connection would be counted for ever.
+    if (!this.#ended) this.#outbox.writeText(text)
   }
 
   /** INFO again tells a client what has changed, if it said that it understands (protocol 1). */

@@ -29,6 +29,8 @@ export class ClientListener {
   #slowConsumers = 0
   #lameDuck = false
   readonly #closing = new AbortController()
+  /** A lame duck without clients has nothing to wait for. */
+  readonly #deserted = new AbortController()
 
   constructor(context: ListenerContext) {
     this.#context = context
@@ -78,6 +80,7 @@ export class ClientListener {
   /**
    * Accepts nobody any more, tells clients so that they move to other servers, and after `graceMs`
    * closes them one after the other over `durationMs`, so that not all of them reconnect at once.
+   * Resolves as soon as nobody is left.
    */
   async retire(pace: LameDuckPace): Promise<void> {
     if (this.#lameDuck) return
@@ -87,11 +90,13 @@ export class ClientListener {
     for (const client of this.#clients.values()) {
       if (client.options.protocol >= 1) client.sendInfo(this.#info(client.id, client.socket, ''))
     }
-    await elapsed(pace.graceMs, this.#closing.signal)
+    if (this.#clients.size === 0) this.#deserted.abort()
+    const ended = AbortSignal.any([this.#closing.signal, this.#deserted.signal])
+    await elapsed(pace.graceMs, ended)
     const eachMs = pace.durationMs / Math.max(1, this.#clients.size)
     for (const client of this.#clients.values()) {
       client.closeAfterFlush('lame duck')
-      await elapsed(eachMs, this.#closing.signal)
+      await elapsed(eachMs, ended)
     }
     await stopped
   }
@@ -176,6 +181,7 @@ export class ClientListener {
       outboxes,
       onEnd: (reason) => {
         this.#clients.delete(id)
+        if (this.#lameDuck && this.#clients.size === 0) this.#deserted.abort()
         this.#event({ kind: 'client-closed', id, name: client.name, reason })
       },
       onEvent: (event) => this.#event(event),

@@ -1,4 +1,4 @@
-import type { NatsLimits } from '../limits.ts'
+import { DEFAULT_LAME_DUCK, type NatsLimits } from '../limits.ts'
 import type { MonitorOptions } from '../monitoring/monitor.ts'
 import type { NatsTls } from '../clients/tls.ts'
 import type { NatsServerOptions } from '../server.ts'
@@ -55,8 +55,8 @@ function readOptions(top: Section, sources: ConfSources): NatsServerOptions {
   const tls = readTls(top, sources.readFile)
   const monitor = readMonitor(top, { host: address.host, tls })
   const portsFileDir = top.text('ports_file_dir')
-  const durationMs = top.durationMs('lame_duck_duration') ?? 120_000
-  const graceMs = top.durationMs('lame_duck_grace_period') ?? 10_000
+  const durationMs = top.durationMs('lame_duck_duration')
+  const graceMs = top.durationMs('lame_duck_grace_period')
   return {
     ...(name === undefined ? {} : { name }),
     ...address,
@@ -68,7 +68,14 @@ function readOptions(top: Section, sources: ConfSources): NatsServerOptions {
     ...(tls === undefined ? {} : { tls }),
     ...(monitor === undefined ? {} : { monitor }),
     ...(portsFileDir === undefined ? {} : { portsFileDir }),
-    lameDuck: { durationMs, graceMs },
+    ...(durationMs === undefined && graceMs === undefined
+      ? {}
+      : {
+          lameDuck: {
+            durationMs: durationMs ?? DEFAULT_LAME_DUCK.durationMs,
+            graceMs: graceMs ?? DEFAULT_LAME_DUCK.graceMs,
+          },
+        }),
   }
 }
 

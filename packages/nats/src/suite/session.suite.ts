@@ -16,6 +16,30 @@ export function sessionSuite(program: ServerProgram): void {
   nkeys(program)
   responses(program)
   patience(program)
+  addresses(program)
+}
+
+/** `connect_urls` are the other servers of a cluster: one that stands alone has none to name. */
+function addresses(program: ServerProgram): void {
+  const everywhere = { title: 'on every address', conf: 'host: "0.0.0.0"' }
+  underConf(program, everywhere, (running) => {
+    test('INFO names no other address', async () => {
+      const client = await RawClient.open({ host: '127.0.0.1', port: running().port }, '')
+      const { info } = client
+      assert.doesNotMatch(info, /connect_urls/)
+      client.socket.destroy()
+    })
+  })
+  const advertised = { title: 'advertised', conf: 'client_advertise: "example.org:4999"' }
+  underConf(program, advertised, (running) => {
+    test('INFO names what is advertised instead', async () => {
+      const client = await RawClient.open({ host: '127.0.0.1', port: running().port }, '')
+      const { info } = client
+      assert.match(info, /"host":"example\.org","port":4999/)
+      assert.doesNotMatch(info, /connect_urls/)
+      client.socket.destroy()
+    })
+  })
 }
 
 /** A server of one configuration for all tests inside. */

@@ -62,7 +62,12 @@ export interface NatsConfig {
     | undefined
   /** undefined: NATS runs elsewhere. */
   readonly embedded:
-    | { readonly host: string; readonly port: number; readonly configFile: string | undefined }
+    | {
+        /** Undefined: as the file says, else the default of package `nats`. */
+        readonly host: string | undefined
+        readonly port: number | undefined
+        readonly configFile: string | undefined
+      }
     | undefined
 }
 

@@ -223,8 +223,8 @@ test('a section without lines is allowed', () => {
 test('nats.embedded: false does not turn NATS on [D-11]', () => {
   assert.equal(configOf({ file: 'nats.embedded: false' }).nats.embedded, undefined)
   assert.deepEqual(configOf({ file: 'nats: {embedded: true}' }).nats.embedded, {
-    host: '127.0.0.1',
-    port: 4222,
+    host: undefined,
+    port: undefined,
     configFile: undefined,
   })
 })

@@ -8,7 +8,7 @@ import { redactText } from '../logging/redact.ts'
  */
 export function startupLines(config: Config, serverId: string, version: string): readonly string[] {
   const { embedded, servers } = config.nats
-  const nats = embedded === undefined ? servers : [`nats://${formatHostPort(embedded)}`]
+  const nats = embedded === undefined ? servers : [embeddedText(embedded)]
   const { timeMs } = config.streams.autoPause
   return [
     line('Liftbridge Version', version),
@@ -18,6 +18,14 @@ export function startupLines(config: Config, serverId: string, version: string):
     line('Default Retention Policy', retentionText(config.streams)),
     line('Default Partition Pausing', timeMs === 0 ? 'disabled' : humanDuration(timeMs)),
   ]
+}
+
+/** Where the embedded NATS listens, as far as our own configuration says. */
+function embeddedText(embedded: NonNullable<Config['nats']['embedded']>): string {
+  const { host, port, configFile } = embedded
+  const isKnown = configFile === undefined || (host !== undefined && port !== undefined)
+  if (!isKnown) return `embedded, ${configFile}`
+  return `nats://${formatHostPort({ host: host ?? '127.0.0.1', port: port ?? 4222 })}`
 }
 
 const LABEL_WIDTH = 27

@@ -141,21 +141,23 @@ export const serverKeys = {
   },
   'nats.embedded.config': {
     type: 'path',
-    doc: 'NATS configuration file for the embedded server. Turns `nats.embedded` on where it stands alone; says host and port, too.',
+    doc: 'NATS configuration file for the embedded server. Turns `nats.embedded` on where it stands alone; says host and port, too, unless they are set here.',
     unset: 'none',
     flag: { names: ['--embedded-nats-config', '--nc'], value: 'FILE' },
   },
   'nats.embedded.host': {
     type: 'host',
-    default: '127.0.0.1',
-    doc: 'Address that the embedded NATS listens on.',
+    doc: 'Address that the embedded NATS listens on. Wins over `nats.embedded.config`.',
+    unset: 'what that file says, else 127.0.0.1',
+    flag: { names: ['--embedded-nats-host'], value: 'HOST' },
   },
   'nats.embedded.port': {
     type: 'integer',
-    default: '4222',
     min: -1,
     max: 65_535,
-    doc: 'Port that the embedded NATS listens on. 0, or -1 as NATS has it, picks a free port.',
+    doc: 'Port that the embedded NATS listens on. 0, or -1 as NATS has it, picks a free port. Wins over `nats.embedded.config`.',
+    unset: 'what that file says, else 4222',
+    flag: { names: ['--embedded-nats-port'], value: 'PORT' },
   },
   'limits.message.max.bytes': {
     type: 'size',
