@@ -4,8 +4,7 @@ import { Marks, OWED_MARKS } from '../cluster/marks.ts'
 import { SCENARIOS } from '../scenarios/scenarios.ts'
 import { drawPlan, type DrawOptions } from '../workload/draw-plan.ts'
 import { parsePlan, planText, type Plan } from '../workload/plan.ts'
-import type { RunReport } from './run-plan.ts'
-import type { Job } from './worker.ts'
+import type { Job, JobResult } from './worker.ts'
 import { Worker } from './workers.ts'
 
 export interface BatchOptions {
@@ -30,7 +29,10 @@ export interface Figures {
   twice: number
   events: number
   simulatedMs: number
+  /** Of all processes, from a job's beginning to its end. */
   busyMs: number
+  /** What the processors have spent on them, in user mode: others share the cores. */
+  cpuMs: number
   readonly failures: { readonly name: string; readonly text: string }[]
   readonly marks: Readonly<Record<string, number>>
 }
@@ -56,7 +58,7 @@ export async function runBatch(options: BatchOptions): Promise<Figures> {
 class Batch {
   readonly #options: BatchOptions
   readonly #marks = new Marks()
-  readonly #figures = { seeds: 0, twice: 0, events: 0, simulatedMs: 0, busyMs: 0 }
+  readonly #figures = { seeds: 0, twice: 0, events: 0, simulatedMs: 0, busyMs: 0, cpuMs: 0 }
   readonly #failures: { readonly name: string; readonly text: string }[] = []
   readonly #regressions: [string, Plan][]
   readonly #untilMs: number
@@ -119,9 +121,10 @@ class Batch {
   async #count(
     worker: Worker,
     run: { readonly name: string; readonly plan: Plan },
-    ran: { readonly report: RunReport; readonly secondHash: string | undefined },
+    ran: Extract<JobResult, { kind: 'ran' }>,
   ): Promise<void> {
     const { report, secondHash } = ran
+    this.#figures.cpuMs += ran.cpuMs
     this.#marks.add(report.marks)
     this.#figures.events += report.events
     this.#figures.simulatedMs += report.simulatedMs

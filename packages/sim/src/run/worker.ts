@@ -20,19 +20,32 @@ export type Job =
     }
 
 export type JobResult =
-  | { readonly kind: 'ran'; readonly report: RunReport; readonly secondHash: string | undefined }
+  | {
+      readonly kind: 'ran'
+      readonly report: RunReport
+      readonly secondHash: string | undefined
+      /** What the processor has spent on it, in user mode. */
+      readonly cpuMs: number
+    }
   | { readonly kind: 'shrunk'; readonly plan: Plan }
 
 export async function work(job: Job): Promise<JobResult> {
+  const before = process.cpuUsage()
+  const cpuMs = (): number => process.cpuUsage(before).user / 1_000
   switch (job.kind) {
     case 'seed': {
       const plan = drawPlan(job.seed, job.draw)
       const report = await runPlan(plan)
       const second = job.twice ? await runPlan(plan) : undefined
-      return { kind: 'ran', report, secondHash: second?.hash }
+      return { kind: 'ran', report, secondHash: second?.hash, cpuMs: cpuMs() }
     }
     case 'plan':
-      return { kind: 'ran', report: await runPlan(job.plan), secondHash: undefined }
+      return {
+        kind: 'ran',
+        report: await runPlan(job.plan),
+        secondHash: undefined,
+        cpuMs: cpuMs(),
+      }
     case 'shrink': {
       const fails = async (plan: Plan): Promise<boolean> =>
         (await runPlan(plan)).failure?.invariant === job.invariant

@@ -4,6 +4,10 @@ import type { Job, JobResult } from './worker.ts'
 
 /** A job that is not done by then hangs: a loop that never comes back to the scheduler. */
 const HANGS_MS = 120_000
+/** Time is counted in such steps: one in which this process itself was stopped counts once. */
+const TICK_MS = 1_000
+/** What runs leave behind in a process adds up; a new one costs a second. */
+const RUNS_MAX = 100
 
 export type Outcome = JobResult | { readonly kind: 'died'; readonly text: string }
 
@@ -17,6 +21,7 @@ export interface WorkerOptions {
 export class Worker {
   readonly #options: WorkerOptions
   #child: ChildProcess | undefined
+  #runs = 0
 
   constructor(options: WorkerOptions = {}) {
     this.#options = options
@@ -24,7 +29,9 @@ export class Worker {
 
   /** Never rejects: a process that ends or hangs is an outcome, and the next job gets a new one. */
   run(job: Job): Promise<Outcome> {
+    if (this.#runs >= RUNS_MAX) this.stop()
     const child = (this.#child ??= this.#start())
+    this.#runs++
     const { promise, resolve } = Promise.withResolvers<Outcome>()
     let errors = ''
     const onError = (chunk: Buffer): void => {
@@ -32,12 +39,15 @@ export class Worker {
     }
     const onExit = (): void => settle({ kind: 'died', text: `a process ended: ${errors}` })
     const onMessage = (result: JobResult): void => settle(result)
-    const timer = setTimeout(() => {
+    let leftMs = this.#options.hangsMs ?? HANGS_MS
+    const timer = setInterval(() => {
+      leftMs -= TICK_MS
+      if (leftMs > 0) return
       settle({ kind: 'died', text: 'a run hangs in one event' })
       this.stop()
-    }, this.#options.hangsMs ?? HANGS_MS)
+    }, TICK_MS)
     const settle = (outcome: Outcome): void => {
-      clearTimeout(timer)
+      clearInterval(timer)
       child.off('message', onMessage).off('exit', onExit)
       child.stderr?.off('data', onError)
       if (outcome.kind === 'died') this.#child = undefined
@@ -52,6 +62,7 @@ export class Worker {
   stop(): void {
     this.#child?.kill('SIGKILL')
     this.#child = undefined
+    this.#runs = 0
   }
 
   #start(): ChildProcess {
