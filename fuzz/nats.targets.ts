@@ -252,7 +252,7 @@ export const targets: readonly FuzzTarget[] = [
       latin1('CONNECT {"a":1}\r\nxPUB a 1\r\n'),
     ],
     dictionary: ['PUB ', 'HPUB ', 'SUB ', '\r\n', '-ERR', ' 0', '\t'].map(latin1),
-    share: 0.05,
+    share: 0.02,
   },
   {
     name: 'nats: configuration files',
