@@ -3,6 +3,7 @@ import type { WantedPartition } from '../metadata/partition-host.ts'
 import type { Config } from '../config/config.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { Replication } from '../replication/replication.ts'
+import type { Completeness, Doubt } from './completeness.ts'
 import type { LogFacts } from './partition-options.ts'
 import type { PartitionLogs } from './partition-logs.ts'
 import type { Running } from './running-partitions.ts'
@@ -19,15 +20,20 @@ type ProofOptions = {
 export class LogProofs {
   readonly #options: ProofOptions
   readonly #logs: PartitionLogs
+  readonly #completeness: Completeness
   /** Epochs in which this replica was elected and could not prove that its log is complete. */
   readonly #elections = new Map<string, Set<number>>()
 
-  constructor(options: ProofOptions, logs: PartitionLogs) {
+  constructor(options: ProofOptions, logs: PartitionLogs, completeness: Completeness) {
     this.#options = options
     this.#logs = logs
+    this.#completeness = completeness
   }
 
-  /** What is known of a log that was just opened. */
+  /**
+   * What is known of a log that was just opened. What this opening brought up is noted durably
+   * before anybody uses the log, since the next opening would not find it again.
+   */
   async factsOf(running: Running): Promise<LogFacts> {
     const { wanted, opened } = running
     const { partition, stream } = wanted
@@ -43,9 +49,16 @@ export class LogProofs {
     const isUnsynced = policy === 'never' && !run.endedCleanly && isOlder
     // What an older data directory held is gone with it [KIP-903].
     const isNewcomer = log.newestOffset < 0 && stream.incarnation <= run.bornAtIndex
-    const isWhole = !health.lostTail && !isNewcomer && !(await this.#logs.isAside(wanted))
-    running.onlyUnsynced = isWhole && isUnsynced
-    const proven = isWhole && (!isUnsynced || this.isLastResort(wanted))
+    const isAside = await this.#logs.isAside(wanted)
+    const isWhole = !health.lostTail && !isNewcomer && !isAside
+    const known = await this.#completeness.doubt(wanted.directory)
+    const found: Doubt | undefined = isWhole ? (isUnsynced ? 'unsynced' : undefined) : 'incomplete'
+    const doubt = known === 'incomplete' ? known : (found ?? known)
+    if (doubt !== undefined && doubt !== known) {
+      await this.#completeness.set(wanted.directory, doubt)
+    }
+    running.onlyUnsynced = doubt === 'unsynced'
+    const proven = doubt === undefined || (running.onlyUnsynced && this.isLastResort(wanted))
     return { continues, proven, damaged: health.damaged, knownAtStart: run.startedAtIndex }
   }
 

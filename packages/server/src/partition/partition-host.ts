@@ -24,6 +24,7 @@ import {
 import type { Logger } from '../logging/logger.ts'
 import type { PartitionHost, WantedPartition } from '../metadata/partition-host.ts'
 import type { Replication } from '../replication/replication.ts'
+import { Completeness } from './completeness.ts'
 import { masterKeyProblem, ValueCipher } from './encryption.ts'
 import type { BatchLimits } from './ingest.ts'
 import { IngestBudget } from './ingest-budget.ts'
@@ -31,7 +32,7 @@ import { Partition, type PartitionSettings } from './partition.ts'
 import type { ReplicatedOptions } from './partition-options.ts'
 import { PartitionLogs, retentionOf, type OpenedLog } from './partition-logs.ts'
 import { LogProofs } from './log-proof.ts'
-import { RunningPartitions } from './running-partitions.ts'
+import { RunningPartitions, type Running } from './running-partitions.ts'
 import type { SubjectRouter } from './subject-router.ts'
 
 export type HostOptions = {
@@ -57,6 +58,7 @@ export class Partitions implements PartitionHost {
   readonly #options: HostOptions
   readonly #running = new RunningPartitions()
   readonly #logs: PartitionLogs
+  readonly #completeness: Completeness
   readonly #proofs: LogProofs
   readonly #budget = new IngestBudget(INGEST_TOTAL_MAX_BYTES)
   readonly #ackBudget = new IngestBudget(ACKS_TOTAL_MAX_BYTES)
@@ -64,7 +66,8 @@ export class Partitions implements PartitionHost {
   constructor(options: HostOptions) {
     this.#options = options
     this.#logs = new PartitionLogs(options)
-    this.#proofs = new LogProofs(options, this.#logs)
+    this.#completeness = new Completeness(options.disk)
+    this.#proofs = new LogProofs(options, this.#logs, this.#completeness)
     options.replication?.bus.onStatus(({ kind }) => {
       if (kind !== 'connected') return
       for (const partition of this.all()) partition.reconnected()
@@ -105,14 +108,19 @@ export class Partitions implements PartitionHost {
     const nextCleanMs = openedMs + effective.cleanerIntervalMs
     const partition = this.#makePartition(wanted, { effective, cipher, opened })
     const times = { nextCleanMs, openedMs }
-    const running = { wanted, partition, opened, effective, ...times, onlyUnsynced: false }
-    // Before it begins: a leader that is deposed in that very moment must be found.
-    this.#running.add(running)
+    const noting = Promise.resolve()
+    const running = { wanted, partition, opened, effective, ...times, onlyUnsynced: false, noting }
     try {
+      // Before upkeep finds the log: a new high watermark's file would hide that records are lost.
+      const facts = await this.#proofs.factsOf(running)
+      // Before it begins: a leader that is deposed in that very moment must be found.
+      this.#running.add(running)
       opened.log.setReadonly(wanted.partition.readonly)
-      await partition.begin(wanted.partition, await this.#proofs.factsOf(running))
+      await partition.begin(wanted.partition, facts)
+      this.#leads(running)
     } catch (error) {
       this.#running.remove(wanted)
+      await running.noting
       await this.#logs.close(wanted, opened, 0)
       throw error
     }
@@ -141,6 +149,7 @@ export class Partitions implements PartitionHost {
       const knownAtStart = this.#options.replication?.run.startedAtIndex ?? -1
       const facts = { continues: false, proven, damaged: false, knownAtStart }
       await partition.begin(wanted.partition, facts)
+      this.#leads(running)
       return undefined
     } catch (error) {
       // What rejected is tried again from the start.
@@ -188,6 +197,7 @@ export class Partitions implements PartitionHost {
     const { partition, opened } = running
     const ledEpoch = partition.role === 'leader' ? partition.leaderEpoch : 0
     await partition.end()
+    await running.noting
     await this.#logs.close(running.wanted, opened, ledEpoch)
   }
 
@@ -316,13 +326,25 @@ export class Partitions implements PartitionHost {
     return Math.min(config().clustering.replicationMaxBytes, natsMaxPayloadBytes())
   }
 
+  /** What a leader has is what there is, also when it leads as the last resort only. */
+  #leads(running: Running): void {
+    if (running.onlyUnsynced && running.partition.leads) this.#proven(running.wanted)
+  }
+
   /** The copy has everything: a damaged one that it took the place of is not needed any more. */
   #proven(wanted: WantedPartition): void {
     const { stream, partition } = wanted
-    const at = { stream: stream.name, partition: partition.id }
-    // It is told once, and costs a copy that an operator may remove.
-    void this.#logs.replaced(wanted).catch((error: unknown) => {
-      this.#options.logger.warn('a replaced replica could not be marked', { ...at, error })
+    const running = this.#running.at(stream.name, partition.id)
+    if (running === undefined) return
+    running.onlyUnsynced = false
+    const note = async (): Promise<void> => {
+      await this.#logs.replaced(wanted)
+      await this.#completeness.clear(wanted.directory)
+    }
+    // Told once. If it fails, this replica has to prove itself again after the next opening.
+    running.noting = running.noting.then(note).catch((error: unknown) => {
+      const at = { stream: stream.name, partition: partition.id, error }
+      this.#options.logger.warn('a proven replica could not be marked as such', at)
     })
   }
 }

@@ -15,6 +15,8 @@ export type Running = {
   readonly openedMs: number
   /** Nothing but the sync policy `never` keeps it from being proven. */
   onlyUnsynced: boolean
+  /** Work on what is known of the log, beside it; never rejects. */
+  noting: Promise<void>
 }
 
 export class RunningPartitions {

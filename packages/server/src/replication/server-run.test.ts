@@ -23,12 +23,17 @@ test('a run knows whether the one before ended in order', async (t) => {
   const at = await directoryOf(t)
   const first = await ServerRun.begin(at(100))
   assert.equal(first.endedCleanly, false)
+  await first.noteCaughtUp(1)
   await first.end()
   const second = await ServerRun.begin(at(101))
   assert.equal(second.endedCleanly, true)
   // It is killed.
   const third = await ServerRun.begin(at(102))
   assert.equal(third.endedCleanly, false)
+  // It ends in order, but before it could open any log.
+  await third.end()
+  const fourth = await ServerRun.begin(at(103))
+  assert.equal(fourth.endedCleanly, false)
 })
 
 test('incarnations rise over restarts, whatever the clock does, and after a loss of the file', async (t) => {
@@ -81,7 +86,9 @@ test('whatever is in the file, a run begins, and only a whole file is believed [
 
 test('a directory that belonged to another server is refused by name [D-59]', async (t) => {
   const at = await directoryOf(t)
-  await (await ServerRun.begin(at(1))).end()
+  const run = await ServerRun.begin(at(1))
+  await run.noteCaughtUp(1)
+  await run.end()
   await assert.rejects(
     ServerRun.begin({ ...at(2), serverId: 'b' }),
     /clustering.server.id set to a/,

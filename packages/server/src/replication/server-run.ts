@@ -91,9 +91,12 @@ export class ServerRun {
     return this.#run * OPENINGS_PER_RUN + this.#openings++
   }
 
-  /** The server ends in order: every log has been closed. */
+  /**
+   * The server ends in order: every log has been closed. A run that ends before it had caught up
+   * with the metadata has opened none, so it leaves what was said of the run before it.
+   */
   end(): Promise<void> {
-    return this.#store(true)
+    return this.#store(this.endedCleanly || Number.isFinite(this.#started))
   }
 
   async #store(ended: boolean): Promise<void> {
