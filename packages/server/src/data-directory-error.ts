@@ -7,6 +7,8 @@ export type DataDirectoryProblem =
   | 'identity-missing'
   /** The configuration names another server than the identity file. */
   | 'identity-differs'
+  /** It cannot be made, read or written. */
+  | 'unusable'
   /** An id that cannot be part of a NATS subject. */
   | 'identity-invalid'
 
@@ -15,8 +17,13 @@ export class DataDirectoryError extends Error {
   readonly problem: DataDirectoryProblem
   readonly path: string
 
-  constructor(problem: DataDirectoryProblem, path: string, message: string) {
-    super(message)
+  constructor(
+    problem: DataDirectoryProblem,
+    path: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
     this.name = 'DataDirectoryError'
     this.problem = problem
     this.path = path

@@ -151,6 +151,22 @@ async function end(opener: Opener): Promise<void> {
 const canIsolate =
   process.platform === 'linux' && spawnSync('unshare', ['--net', 'true']).status === 0
 
+describe('a data directory that cannot be used', () => {
+  it('is told with the setting and the way out', () =>
+    inTemporary(async (path) => {
+      const file = join(path, 'file')
+      fs.writeFileSync(file, '')
+      for (const bad of [file, join(file, 'below')]) {
+        const text = await refuses('unusable', open(bad))
+        assert.match(
+          text,
+          /^data\.dir .* cannot be used: .* is a file, not a directory \(ENOTDIR\)/,
+        )
+        assert.match(text, /set data\.dir \(or --data-dir\) to a folder/)
+      }
+    }))
+})
+
 describe('the lock on a data directory [reliability T5, D-68]', () => {
   it('refuses a second process, names the first, and is free after kill -9', () =>
     inTemporary(async (path) => {

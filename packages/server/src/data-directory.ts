@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { DiskError, type Disk } from '@liftbridge/log'
 import { createNodeDisk } from './adapters/node-disk.ts'
 import type { Random } from './clock.ts'
+import { DataDirectoryError } from './data-directory-error.ts'
 import { openIdentity } from './data-directory-identity.ts'
 import { lockDataDirectory } from './data-directory-lock.ts'
 
@@ -28,10 +29,21 @@ const IDENTITY_MODE = 0o600
 
 /**
  * Creates the data directory if it is missing, takes its lock and reads or chooses the server's
- * identity. Fails with DataDirectoryError (the text names the way out) or DiskError.
+ * identity. Fails with DataDirectoryError, whose text names the way out.
  */
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
   const path = resolve(options.path)
+  try {
+    return await open(path, options)
+  } catch (error) {
+    if (error instanceof DataDirectoryError) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    const text = `data.dir ${path} cannot be used: ${reason}; set data.dir (or --data-dir) to a folder that this process may write`
+    throw new DataDirectoryError('unusable', path, text, { cause: error })
+  }
+}
+
+async function open(path: string, options: DataDirectoryOptions): Promise<DataDirectory> {
   const disk = createNodeDisk({ fileMode: IDENTITY_MODE })
   await makeDurableDirectory(disk, path)
   const lock = await lockDataDirectory(path)

@@ -4,12 +4,15 @@
  */
 import type { Clock, Timer } from './clock.ts'
 import type { Config } from './config/config.ts'
+import type { DataDirectoryWatch } from './data-directory-watch.ts'
 import type { Logger } from './logging/logger.ts'
 import type { Partition } from './partition/partition.ts'
 import type { Partitions } from './partition/partition-host.ts'
 
 /** How often the high watermark is written where it has moved [LB data plane 0.2]. */
 const CHECKPOINT_INTERVAL_MS = 5_000
+/** How often it is looked whether the data directory is still there. */
+const DIRECTORY_INTERVAL_MS = 5_000
 /** How often it is looked which logs are due for cleaning, and which partitions are idle. */
 const LOOK_MS = 1_000
 
@@ -18,6 +21,7 @@ export type MaintenanceOptions = {
   readonly partitions: Partitions
   /** Proposes to pause one partition; told again a second later if it still runs. */
   readonly pause: (stream: string, partition: number) => void
+  readonly directory: DataDirectoryWatch
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -50,6 +54,10 @@ export class Maintenance {
     this.#every(
       () => CHECKPOINT_INTERVAL_MS,
       () => this.#checkpointAll(),
+    )
+    this.#every(
+      () => DIRECTORY_INTERVAL_MS,
+      () => this.#options.directory.look(),
     )
   }
 

@@ -17,6 +17,8 @@ export type CheckedParts = {
   readonly partitions: Partitions | undefined
   /** Whether a server has been heard of lately; only the metadata leader can tell. */
   readonly isAlive: (server: string) => boolean
+  /** What is wrong with the data directory; empty when nothing is. */
+  readonly directoryProblem: string
   /** Replicas here that were not in sync yet after the start. */
   readonly catchingUp: number
   /** The API answers. */
@@ -31,14 +33,20 @@ export function readinessChecks(parts: CheckedParts): readonly ReadinessCheck[] 
     // One bad partition does not make the others unavailable: it is told, and the server stays in
     // the balancers.
     { name: 'partitions', ok: parts.catchingUp === 0, detail: partitionsDetail(parts) },
-    // Told for the operator; what is not damaged is served.
-    { name: 'storage', ok: true, detail: damageReport(parts.partitions?.all() ?? []) },
+    storageCheck(parts),
     {
       name: 'api',
       ok: parts.serving && !parts.stopping,
       detail: parts.stopping ? 'shutting down' : '',
     },
   ]
+}
+
+/** Damage is told for the operator; what is not damaged is served. */
+function storageCheck({ directoryProblem, partitions }: CheckedParts): ReadinessCheck {
+  const damage = damageReport(partitions?.all() ?? [])
+  const detail = [directoryProblem, damage].filter((text) => text !== '').join('; ')
+  return { name: 'storage', ok: directoryProblem === '', detail }
 }
 
 function metadataCheck(metadata: Metadata | undefined): ReadinessCheck {

@@ -8,6 +8,7 @@ interface Meaning {
 /** What the operator is told, by system error; anything else is 'other' with the system's text. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   ENOENT: { code: 'not-found', text: 'there is no such file or directory' },
+  ENOTDIR: { code: 'other', text: 'a part of the path is a file, not a directory' },
   EEXIST: { code: 'exists', text: 'it exists already' },
   ENOSPC: { code: 'no-space', text: 'the file system is full' },
   EDQUOT: { code: 'no-space', text: 'the disk quota is used up' },
