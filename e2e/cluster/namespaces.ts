@@ -6,7 +6,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 
 /** Set for the program that runs inside; what the names of the namespaces begin with. */
-const VARIABLE = 'LIFTBRIDGE_E2E_NAMESPACES'
+const VARIABLE = 'E2E_NAMESPACES'
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
 /** What the names begin with, when this program runs in the hub; undefined outside. */
@@ -67,8 +67,12 @@ export async function againInNamespaces(servers: number, args: string[]): Promis
       stdio: 'inherit',
       env: { ...process.env, [VARIABLE]: prefix },
     })
-    // The child ends its own processes first; only then do the namespaces go.
-    for (const signal of SIGNALS) process.on(signal, () => child.kill(signal))
+    // The child ends its own processes first; only then do the namespaces go. Another listener
+    // here would end this program before the child.
+    for (const signal of SIGNALS) {
+      process.removeAllListeners(signal)
+      process.on(signal, () => child.kill(signal))
+    }
     child.once('error', () => resolve(1))
     child.once('exit', (code) => resolve(code ?? 1))
   })

@@ -66,8 +66,6 @@ const KEPT = [
   'raft/reserve',
   'raft/log/*.log',
   'raft/log/*.index',
-  'raft/log/leader-epoch-checkpoint',
-  'raft/log/replication-offset-checkpoint',
   'streams/*/incarnation',
 ]
 

@@ -18,7 +18,8 @@ export const lastReplica: Scenario = {
         await load.firstAck()
         await kill(load, leader)
         const acked = load.acked
-        await Promise.all(followers.map((follower) => cluster.restart(follower)))
+        // Not until they are ready: without a leader they are not.
+        for (const follower of followers) cluster.spawn(follower)
         await sleep(ALONE_MS)
         if (load.acked > acked) throw new Error(`${load.acked - acked} acknowledged without it`)
         await cluster.restart(leader)
