@@ -32,6 +32,18 @@ export interface CallOptions {
 
 const PEER = { address: '10.0.0.9', port: 40_000, encrypted: false, certificate: undefined }
 
+/** By world: the calls that a handler has been given. */
+const calls = new WeakMap<CallWorld, Set<SimCall>>()
+
+/**
+ * Ends what a world's handlers wait for. Those of a server that was killed wait for ever, and the
+ * runtime keeps whoever listens to a signal made of others, and so the whole world with them.
+ */
+export function endCalls(world: CallWorld): void {
+  for (const call of calls.get(world) ?? []) call.abort(GrpcStatus.CANCELLED, 'the run is over')
+  calls.delete(world)
+}
+
 /** The server's side of one simulated call. */
 class SimCall implements ServerCall {
   readonly path: string
@@ -48,6 +60,8 @@ class SimCall implements ServerCall {
     this.path = path
     this.#world = world
     this.#endsUs = world.scheduler.nowUs + deadlineMs * 1_000
+    const known = calls.get(world) ?? new Set()
+    calls.set(world, known.add(this))
   }
 
   get deadlineMs(): number {

@@ -4,6 +4,7 @@
  */
 import { CHECKERS } from '../checkers/all.ts'
 import { Violation, type Checker } from '../checkers/checker.ts'
+import { endCalls } from '../cluster/calls.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import type { TraceOptions } from '../world/trace.ts'
 import { Nemesis } from '../workload/faults.ts'
@@ -36,7 +37,7 @@ export async function runPlan(plan: Plan, options: TraceOptions = {}): Promise<R
   const cluster = new Cluster(plan, options)
   const failure = await watched(cluster, () => phases(cluster))
   if (failure) cluster.say(`VIOLATION ${failure.text}`)
-  return {
+  const report = {
     seed: plan.seed,
     failure,
     events: cluster.scheduler.executed,
@@ -45,6 +46,18 @@ export async function runPlan(plan: Plan, options: TraceOptions = {}): Promise<R
     marks: cluster.marks.counts,
     lines: cluster.trace.lines,
   }
+  await letGo(cluster)
+  return report
+}
+
+/** After the report: nothing may hold the world in memory. What dead servers throw is no finding. */
+async function letGo(cluster: Cluster): Promise<void> {
+  const ignore = (): void => undefined
+  process.on('unhandledRejection', ignore)
+  for (const machine of cluster.machines) machine.kill()
+  endCalls(cluster)
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('unhandledRejection', ignore)
 }
 
 async function phases(cluster: Cluster): Promise<void> {

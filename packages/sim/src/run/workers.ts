@@ -6,8 +6,6 @@ import type { Job, JobResult } from './worker.ts'
 const HANGS_MS = 120_000
 /** Time is counted in such steps: one in which this process itself was stopped counts once. */
 const TICK_MS = 1_000
-/** What runs leave behind in a process adds up; a new one costs a second. */
-const RUNS_MAX = 100
 
 export type Outcome = JobResult | { readonly kind: 'died'; readonly text: string }
 
@@ -21,7 +19,6 @@ export interface WorkerOptions {
 export class Worker {
   readonly #options: WorkerOptions
   #child: ChildProcess | undefined
-  #runs = 0
 
   constructor(options: WorkerOptions = {}) {
     this.#options = options
@@ -29,9 +26,7 @@ export class Worker {
 
   /** Never rejects: a process that ends or hangs is an outcome, and the next job gets a new one. */
   run(job: Job): Promise<Outcome> {
-    if (this.#runs >= RUNS_MAX) this.stop()
     const child = (this.#child ??= this.#start())
-    this.#runs++
     const { promise, resolve } = Promise.withResolvers<Outcome>()
     let errors = ''
     const onError = (chunk: Buffer): void => {
@@ -62,7 +57,6 @@ export class Worker {
   stop(): void {
     this.#child?.kill('SIGKILL')
     this.#child = undefined
-    this.#runs = 0
   }
 
   #start(): ChildProcess {
