@@ -7,19 +7,22 @@ import { DATA_DIR, type Machine } from '../cluster/machine.ts'
 import { Violation, type Checker } from './checker.ts'
 
 /** Directories are listed after so many looks. */
-const LOOKS_BETWEEN = 80
+const LOOKS_BETWEEN = 40
 const STREAMS = `${DATA_DIR}/streams`
 
 export function dataKept(cluster: Cluster): Checker {
   const kept = new DataKept((stream) => cluster.history.deletionsOf(stream) > 0)
+  const look = (machine: Machine): void => kept.see(machine.name, machine.disk.files(STREAMS))
   cluster.watchers.push({
+    onMetadataLost() {
+      for (const machine of cluster.machines) look(machine)
+    },
     onDown(machine, how) {
       // Names that were not synced may go with the power, a disk with all that was on it.
       if (how !== 'kill') kept.forget(machine.name)
     },
   })
   let looks = 0
-  const look = (machine: Machine): void => kept.see(machine.name, machine.disk.files(STREAMS))
   return {
     onStep() {
       if (++looks % LOOKS_BETWEEN === 0) for (const machine of cluster.machines) look(machine)

@@ -27,6 +27,16 @@ describe('R6: what is committed is not cut off', () => {
     kept.see('s1', 'p', cut)
   })
 
+  it('nor anything in between two looks', () => {
+    const kept = new CommittedKept()
+    kept.see('s0', 'a/0 of incarnation 3', { highWatermark: 9, newestOffset: 9 })
+    kept.see('s0', 'a/0 of incarnation 7', { highWatermark: 5, newestOffset: 9 })
+    kept.cut('s0', 'a/0', 6)
+    kept.checkCuts()
+    kept.cut('s0', 'a/0', 5)
+    assert.throws(() => kept.checkCuts(), { invariant: 'R6' })
+  })
+
   it('unless the disk has lost it', () => {
     const kept = new CommittedKept()
     kept.see('s0', 'p', { highWatermark: 5, newestOffset: 9 })

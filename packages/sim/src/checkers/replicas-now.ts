@@ -4,7 +4,7 @@ import type { Cluster } from '../cluster/cluster.ts'
 import type { Machine } from '../cluster/machine.ts'
 
 type Context = NonNullable<NonNullable<Machine['core']>['context']>
-type RunningPartition = NonNullable<ReturnType<Context['partitions']['get']>>
+type RunningPartition = NonNullable<ReturnType<Context['partitions']['at']>>
 
 export interface ReplicaNow {
   readonly machine: Machine
@@ -20,7 +20,7 @@ type Look = { readonly events: number; readonly replicas: readonly ReplicaNow[] 
 
 const latest = new WeakMap<Cluster, Look>()
 
-/** Every partition that runs on any server. Several checkers look at the same moment. */
+/** Every partition that runs on any server, in whatever role. Several checkers look at the same moment. */
 export function replicasNow(cluster: Cluster): readonly ReplicaNow[] {
   const events = cluster.scheduler.executed
   const before = latest.get(cluster)
@@ -37,7 +37,7 @@ export function* replicasIn(cluster: Cluster): Generator<ReplicaNow> {
     if (context === undefined) continue
     for (const stream of context.metadata.state.streams.values()) {
       for (const state of stream.partitions) {
-        const running = context.partitions.get(stream.name, state.id)
+        const running = context.partitions.at(stream.name, state.id)
         if (running === undefined || running.incarnation !== stream.incarnation) continue
         const partition = `${stream.name}/${state.id} of incarnation ${stream.incarnation}`
         yield { machine, stream, state, running, partition }

@@ -21,6 +21,8 @@ export interface Watcher {
   onDown?(machine: Machine, how: Down): void
   /** The sync of a file of a stream is about to fail. */
   onSyncFailure?(machine: Machine, path: string): void
+  /** What a server's log says. Must not throw. */
+  onLog?(machine: string, message: string, fields: LogFields | undefined): void
   /** No server knows anything of the metadata any more. */
   onMetadataLost?(): void
 }
@@ -159,6 +161,7 @@ export class Cluster {
   #onLog(name: string, level: LogLevel, message: string, fields: LogFields | undefined): void {
     const mark = markOfLog(message)
     if (mark !== undefined) this.marks.hit(mark)
+    for (const watcher of this.watchers) watcher.onLog?.(name, message, fields)
     if (level === 'debug') return
     if (this.trace.isReadable) this.say(`${name} ${level}: ${message}${fieldsText(fields)}`)
   }

@@ -70,6 +70,11 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
         replace: 'return replica.held >= -1',
       },
       {
+        file: 'replication/src/replicas.ts',
+        find: '  const told = Math.min(fetch.offset, ',
+        replace: '  noteCaughtUp(replica, fetch.now)\n  const told = Math.min(fetch.offset, ',
+      },
+      {
         file: REPLICA_SET,
         find: '!replica.caughtUp) return false',
         replace: 'replica.held < -1) return false',

@@ -13,6 +13,8 @@ export function witnessText({ scenario, seed }: Witness): string {
 }
 
 export const WITNESSES: Readonly<Record<string, Witness>> = {
+  'expected-offset-ignored': { seed: 53 },
+  'segment-sealed-unsynced': { seed: 6 },
   'reader-sees-uncommitted': { seed: 7 },
   'refused-and-stored': { seed: 6 },
   'reader-skips': { scenario: 1, seed: 1 },
@@ -37,7 +39,6 @@ export const WITNESSES: Readonly<Record<string, Witness>> = {
   'minority-decides': { seed: 1 },
   'elects-whoever-asks': { seed: 1 },
   'metadata-apply-differs': { seed: 1 },
-  'segment-sealed-unsynced': { seed: 1 },
   'time-runs-backwards': { seed: 1 },
   'torn-tail-kept': { seed: 8 },
   'min-isr-ignored': { scenario: 101, seed: 1 },

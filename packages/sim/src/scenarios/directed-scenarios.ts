@@ -52,11 +52,12 @@ export const DIRECTED_SCENARIOS: readonly Scenario[] = [
     number: 103,
     name: 'R4: a replica is about to join the ISR, and falls behind before all know of it',
     plan: (seed) => {
-      const script = new Script(seed).create().publish(5).wait(300).kill(follower, 6_000)
-      script.wait(5_500).publish(5).wait(400)
-      script.do({ kind: 'disk-slow', server: latest, forMs: 6_000, syncUs: 60_000 })
-      slowRaft(script, 100, 5_000)
-      return script.trickle(120, 40).wait(8_000).plan()
+      const script = new Script(seed).create().publish(5).wait(300)
+      script.do({ kind: 'cut', server: follower, direction: 'both', path: 'data', forMs: 6_000 })
+      script.wait(5_900)
+      script.do({ kind: 'disk-slow', server: latest, forMs: 6_000, syncUs: 400_000 })
+      slowRaft(script, 300, 4_000)
+      return script.wait(700).trickle(80, 30).wait(8_000).plan()
     },
   },
   {
@@ -66,7 +67,8 @@ export const DIRECTED_SCENARIOS: readonly Scenario[] = [
       const script = new Script(seed).create({ minIsr: 2 }).publish(5).wait(300)
       script.kill(follower, 7_000).wait(4_500).publish(20).wait(1_500)
       script.do({ kind: 'disk-slow', server: latest, forMs: 8_000, syncUs: 900_000 })
-      return script.publish(20).wait(9_000).publish(5).wait(5_000).plan()
+      slowRaft(script.publish(20), 100, 6_000)
+      return script.wait(9_000).publish(5).wait(5_000).plan()
     },
   },
   {
