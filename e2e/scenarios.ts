@@ -79,3 +79,5 @@ async function runAll(): Promise<void> {
 }
 
 await runAll()
+// A scenario that failed may have left a socket open, which would keep this program.
+process.exit()
