@@ -50,7 +50,7 @@ export class LogProofs {
     // What an older data directory held is gone with it [KIP-903].
     const isNewcomer = log.newestOffset < 0 && stream.incarnation <= run.bornAtIndex
     const isAside = await this.#logs.isAside(wanted)
-    const isWhole = !health.lostTail && !isNewcomer && !isAside
+    const isWhole = !health.lostTail && !health.damaged && !isNewcomer && !isAside
     const known = await this.#completeness.doubt(wanted.directory)
     const found: Doubt | undefined = isWhole ? (isUnsynced ? 'unsynced' : undefined) : 'incomplete'
     const doubt = known === 'incomplete' ? known : (found ?? known)

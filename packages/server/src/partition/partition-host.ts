@@ -23,6 +23,7 @@ import {
 } from '../config/limits.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { PartitionHost, WantedPartition } from '../metadata/partition-host.ts'
+import { leaderCovers } from '../replication/leader-covers.ts'
 import type { Replication } from '../replication/replication.ts'
 import { Completeness } from './completeness.ts'
 import { masterKeyProblem, ValueCipher } from './encryption.ts'
@@ -140,7 +141,9 @@ export class Partitions implements PartitionHost {
       return undefined
     }
     await partition.end()
-    if (opened.health.damaged || opened.log.state !== 'open') {
+    const isCopy = wanted.role === 'leader' && !partition.proven
+    const isReplaced = isCopy && (await this.#logs.isAside(wanted))
+    if (opened.health.damaged || isReplaced || opened.log.state !== 'open') {
       await this.close(wanted)
       return this.open(wanted)
     }
@@ -226,19 +229,39 @@ export class Partitions implements PartitionHost {
     return new ValueCipher(masterKey)
   }
 
-  /** A damaged copy gives way to an empty one, which the leader fills [T2]. */
+  /**
+   * A damaged copy gives way to an empty one, which the leader fills [T2]: only while a replica leads
+   * that has what is committed, since the damaged copy may be the only one of many a record. When the
+   * leadership comes here before the leader has filled it, the damaged copy is taken back.
+   */
   async #openLog(wanted: WantedPartition, effective: EffectiveConfig): Promise<OpenedLog> {
-    const { role, partition } = wanted
-    const opened = await this.#logs.open(wanted, effective, () => this.#damaged(wanted))
-    const isCopy = role === 'follower' && partition.replicas.length > 1
-    if (!isCopy || !opened.health.damaged) return opened
+    const { role, partition, stream } = wanted
+    const { replication, logger } = this.#options
+    const at = { stream: stream.name, partition: partition.id }
+    const open = (): Promise<OpenedLog> =>
+      this.#logs.open(wanted, effective, () => this.#damaged(wanted))
+    const opened = await open()
+    if (partition.replicas.length === 1 || replication === undefined) return opened
+    if (role === 'leader' && (await this.#logs.isAside(wanted))) {
+      await this.#logs.close(wanted, opened, 0)
+      logger.error(
+        'a damaged replica is taken back: its leader went before it had filled another',
+        at,
+      )
+      await this.#logs.takeBack(wanted, opened.log.newestOffset < 0)
+      return open()
+    }
+    if (role === 'leader' || !opened.health.damaged) return opened
+    const covers = await leaderCovers(replication, { ...at, partition, log: opened.log })
     await this.#logs.close(wanted, opened, 0)
-    this.#options.logger.error('a damaged replica begins anew; its leader has the data', {
-      stream: wanted.stream.name,
-      partition: partition.id,
-    })
+    if (!covers) {
+      throw new Error(
+        'its log is damaged, and kept: no leader has shown that it has what is committed here',
+      )
+    }
+    logger.error('a damaged replica begins anew; its leader has the data', at)
     await this.#logs.putAside(wanted)
-    return this.#logs.open(wanted, effective, () => this.#damaged(wanted))
+    return open()
   }
 
   /** With other replicas a damaged log is replaced: this one must not lead, nor be counted [T2]. */

@@ -147,6 +147,22 @@ export class PartitionLogs {
     this.#memories.delete(directory)
   }
 
+  /**
+   * Puts a log that was put aside in its place again. What was filled in its stead is kept beside it,
+   * unless it is empty; an earlier one of those goes.
+   */
+  async takeBack(wanted: WantedPartition, isEmpty: boolean): Promise<void> {
+    const { directory } = wanted
+    const { disk } = this.#options
+    if (!isEmpty) {
+      await disk.removeTree(`${directory}${PARTIAL_SUFFIX}`)
+      await disk.rename(directory, `${directory}${PARTIAL_SUFFIX}`)
+    } else await disk.removeTree(directory)
+    await disk.rename(`${directory}${ASIDE_SUFFIX}`, directory)
+    await disk.syncDirectory(parentOf(directory))
+    this.#remember(wanted, { distrustBeyond: undefined, damaged: true, ledInOrder: 0 })
+  }
+
   /** Whether this log takes the place of a damaged one and may lack records of it. */
   async isAside({ directory }: { readonly directory: string }): Promise<boolean> {
     try {
@@ -179,7 +195,9 @@ export class PartitionLogs {
 
 /** A damaged log, beside the directory of the one that takes its place. */
 const ASIDE_SUFFIX = '.damaged'
-/** The same, once it is not needed any more; the latest one is kept. */
+/** What was filled of a copy when the damaged log was taken back. */
+const PARTIAL_SUFFIX = '.partial'
+/** A damaged log that is not needed any more; the latest one is kept. */
 const REPLACED_SUFFIX = '.replaced'
 
 function parentOf(directory: string): string {
