@@ -5,6 +5,8 @@
  */
 import { NO_OFFSET, type Offset } from './units.ts'
 
+/** Its presence says that compaction has removed records of the log; it is empty. */
+export const COMPACTED_FILE = 'compacted'
 export const HIGH_WATERMARK_FILE = 'replication-offset-checkpoint'
 export const EPOCH_FILE = 'leader-epoch-checkpoint'
 /** More digits than any offset has. */

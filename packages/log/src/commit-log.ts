@@ -106,6 +106,11 @@ export class CommitLog {
     return this.#core.segments.reduce((sum, { count }) => sum + count, 0)
   }
 
+  /** Compaction has removed records: offsets may be missing in a sound log. */
+  get hasGaps(): boolean {
+    return this.#core.wasCompacted || this.#core.segments.some(({ isDense }) => !isDense)
+  }
+
   get segmentCount(): number {
     return this.#core.segments.length
   }

@@ -7,6 +7,7 @@
  * then the log file replaced, then the new index put in place.
  * Epoch starts stay as they are, also those of epochs all of whose records went [LB 7.A19].
  */
+import { COMPACTED_FILE } from './checkpoint.ts'
 import { CorruptSegmentError } from './errors.ts'
 import { writeAll } from './file-io.ts'
 import { RecordView } from './format/record.ts'
@@ -41,13 +42,24 @@ export async function compactLog(core: LogCore): Promise<number> {
     if (core.state !== 'open') break
     if (segment.damage !== undefined || segment.firstOffset > highWatermark) continue
     try {
-      if (await hasSuperseded(segment, latest)) removed += await rewrite(core, segment, latest)
+      if (!(await hasSuperseded(segment, latest))) continue
+      await noteCompaction(core)
+      removed += await rewrite(core, segment, latest)
     } catch (error) {
       // A damaged segment stays as it is; the others are compacted all the same.
       if (!(error instanceof CorruptSegmentError)) throw error
     }
   }
   return removed
+}
+
+/** Durable before the first record goes: a gap would look like lost records without it. */
+async function noteCompaction(core: LogCore): Promise<void> {
+  if (core.wasCompacted) return
+  const file = await core.disk.open(`${core.directory}/${COMPACTED_FILE}`, { create: true })
+  await file.close()
+  await core.disk.syncDirectory(core.directory)
+  core.wasCompacted = true
 }
 
 /**

@@ -44,6 +44,8 @@ export class LogCore {
   state: LogState = 'open'
   failure: unknown
   readonly = false
+  /** Compaction has removed records, so that offsets may be missing, whatever is configured now. */
+  wasCompacted = false
   highWatermark: Offset = NO_OFFSET
   /** What the high watermark's file holds. */
   checkpointed: Offset | undefined

@@ -1,5 +1,5 @@
 /** Opening a log's directory: what is in it, what is left over, and what it adds up to. */
-import { EPOCH_FILE, HIGH_WATERMARK_FILE } from './checkpoint.ts'
+import { COMPACTED_FILE, EPOCH_FILE, HIGH_WATERMARK_FILE } from './checkpoint.ts'
 import { DiskError } from './disk.ts'
 import { recoverEpochs } from './epoch-recovery.ts'
 import { TEMPORARY_SUFFIX } from './file-io.ts'
@@ -16,6 +16,7 @@ import { NO_OFFSET, type Offset } from './units.ts'
 export async function openLog(core: LogCore): Promise<void> {
   const names = await listFiles(core)
   const bases = await removeLeftovers(core, names)
+  core.wasCompacted = names.has(COMPACTED_FILE)
   const hasMark = names.has(HIGH_WATERMARK_FILE)
   const mark = hasMark ? await readHighWatermark(core) : undefined
   // No file says the same as one that says -1, so an empty log needs none.

@@ -229,7 +229,9 @@ function stayInMemory(): void {}
  */
 export function reportGaps(core: LogCore, isShort: ReadonlySet<Segment>): void {
   const { segments } = core
-  const mayBeCompacted = core.options.compact === true || segments.some(({ isDense }) => !isDense)
+  const { options, wasCompacted } = core
+  const mayBeCompacted =
+    wasCompacted || options.compact === true || segments.some(({ isDense }) => !isDense)
   for (const [i, segment] of segments.entries()) {
     const next = segments[i + 1]
     if (segment.damage !== undefined || next === undefined) continue

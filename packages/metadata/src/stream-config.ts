@@ -55,7 +55,7 @@ export const effectiveConfig = (
 
 /**
  * Writes into a new stream's config what all its replicas must agree on: min ISR, concurrency
- * control and encryption. In Go Liftbridge each server resolves them from its own file, so that
+ * control, encryption, and whether offsets may be missing because it is compacted. In Go Liftbridge each server resolves them from its own file, so that
  * a failover silently changes a stream's guarantees [D-63]. Retention, segments and cleaning stay
  * inherited: they are each server's disk, and an operator who edits them expects an effect.
  */
@@ -68,6 +68,7 @@ export const pinAgreedSettings = (
   optimisticConcurrencyControl:
     config.optimisticConcurrencyControl ?? defaults.optimisticConcurrencyControl,
   encryption: config.encryption ?? defaults.encryption,
+  compactEnabled: config.compactEnabled ?? defaults.compactEnabled,
 })
 
 interface Nullable<Value> {

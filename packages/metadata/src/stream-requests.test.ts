@@ -167,7 +167,12 @@ test('a plan pins what replicas must agree on and applies as it is [D-63]', () =
   })
   assert.ok(planned.kind === 'ok')
   const { config, creationTimestampNs, partitions } = planned.operation.stream
-  assert.deepEqual(config, { minIsr: 2, optimisticConcurrencyControl: false, encryption: false })
+  assert.deepEqual(config, {
+    minIsr: 2,
+    optimisticConcurrencyControl: false,
+    encryption: false,
+    compactEnabled: defaults.compactEnabled,
+  })
   assert.equal(creationTimestampNs, 5n)
   assert.equal(partitions.length, 3)
   assert.equal(applyOperation(state, planned.operation, 1).kind, 'applied')

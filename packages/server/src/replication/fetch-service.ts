@@ -211,7 +211,9 @@ export class FetchService {
         return
       }
       const { firstOffset, response } = gathered
-      if (!gaps && firstOffset > fromOffset && fromOffset >= log.oldestOffset) {
+      // The log knows whether it was ever compacted; what was configured since says nothing of it.
+      const mayJump = gaps || log.hasGaps
+      if (!mayJump && firstOffset > fromOffset && fromOffset >= log.oldestOffset) {
         throw new RecordsMissing(fromOffset, firstOffset - 1)
       }
       // What the log looks like now, not before the read.
