@@ -171,7 +171,37 @@ test('nobody leaves an ISR of the least size: nothing could be committed, and fe
   assert.equal(decision.kind, 'rejected')
 })
 
-test('a leadership that is passed on reaches every member, the busiest too, before it comes back [L1]', () => {
+const declared = (
+  reason: LeaderReport['reason'],
+  leader: string,
+  leaderEpoch: number,
+): LeaderReport => report(leader, { leader, leaderEpoch, reason })
+
+/** Who is elected, in order, while whoever is elected declares itself; ends when nobody is. */
+const passedOn = (
+  failover: Failover,
+  state: MetadataState,
+  first: { readonly leader: string; readonly epoch: number; readonly nowMs: number },
+  reasonOf: (id: string) => LeaderReport['reason'] = () => 'unfit',
+): string[] => {
+  const asked: string[] = []
+  let { leader, epoch } = first
+  for (let index = 10; index < 30; index++) {
+    const decision = failover.report(state, declared(reasonOf(leader), leader, epoch), first.nowMs)
+    if (decision.kind !== 'elect') return asked
+    applyOperation(state, decision.operation, index)
+    const isGranted = decision.operation.leader === leader
+    leader = decision.operation.leader
+    epoch = index
+    asked.push(leader)
+    if (isGranted) return asked
+  }
+  return asked
+}
+
+const FIRST = { leader: 'a', epoch: EPOCH, nowMs: 0 }
+
+test('a leadership that is passed on reaches every living member once, the busiest too, and then rests [L1]', () => {
   const isr = ['a', 'b', 'c', 'd']
   const failover = tracker()
   const state = stateWith(isr)
@@ -192,18 +222,54 @@ test('a leadership that is passed on reaches every member, the busiest too, befo
     },
     2,
   )
-  const asked: string[] = []
-  let leader = 'a'
-  let leaderEpoch: number = EPOCH
-  for (let index = 3; index <= 10; index++) {
-    const unfit = report(leader, { leader, leaderEpoch, reason: 'unfit' })
-    const decision = failover.report(state, unfit, index * 200)
-    assert.ok(decision.kind === 'elect')
-    applyOperation(state, decision.operation, index)
-    leader = decision.operation.leader
-    leaderEpoch = index
-    asked.push(leader)
+  assert.deepEqual(new Set(passedOn(failover, state, FIRST)), new Set(['b', 'c', 'd']))
+})
+
+test('unfit members wait for one that is away, and it leads as soon as it is back [R8]', () => {
+  let isAway = true
+  const failover = new Failover({ timeoutMs: 1_000, alive: (id) => !(isAway && id === 'c') })
+  const state = stateWith(['a', 'b', 'c'])
+  assert.deepEqual(passedOn(failover, state, FIRST), ['b'])
+  const partition = state.streams.get('s')?.partitions[0]
+  const again = declared('unfit', 'b', partition?.leaderEpoch ?? 0)
+  assert.equal(failover.report(state, again, 5_000).kind, 'rejected')
+  isAway = false
+  const decision = failover.report(state, again, 6_000)
+  assert.ok(decision.kind === 'elect')
+  assert.equal(decision.operation.leader, 'c')
+})
+
+test('where nothing is synced, one leads with what it has after every member was asked, not before [L1]', () => {
+  const away = new Failover({ timeoutMs: 1_000, alive: (id) => id !== 'c' })
+  const unsynced = (): 'unsynced' => 'unsynced'
+  const two = stateWith(['a', 'b', 'c'])
+  assert.deepEqual(passedOn(away, two, FIRST, unsynced), ['b'], 'c may be complete')
+  const all = passedOn(tracker(), stateWith(['a', 'b', 'c']), FIRST, unsynced)
+  assert.equal(all.length, 3)
+  assert.deepEqual(new Set(all), new Set(['b', 'c']), 'the third asked succeeds itself')
+})
+
+test('of members without their data and one without a proof, the latter is the last resort', () => {
+  const asked = passedOn(tracker(), stateWith(['a', 'b', 'c']), FIRST, (id) =>
+    id === 'a' ? 'unsynced' : 'unfit',
+  )
+  assert.deepEqual(asked.slice(-2), ['a', 'a'])
+})
+
+test('what replicas of a deleted stream declared is not held against those of its successor', () => {
+  const failover = tracker()
+  passedOn(failover, stateWith(['a', 'b']), FIRST)
+  const anew = stateWith(['x'])
+  applyOperation(anew, { kind: 'delete-stream', stream: 's' }, 40)
+  const created = {
+    name: 's',
+    subject: 's',
+    group: '',
+    replicationFactor: 2,
+    partitions: [{ id: 0, replicas: ['a', 'b'], isr: ['a', 'b'], leader: 'a' }],
+    config: {},
+    creationTimestampNs: 0n,
   }
-  assert.deepEqual(new Set(asked.slice(0, 3)), new Set(['b', 'c', 'd']))
-  assert.deepEqual(new Set(asked.slice(3, 7)), new Set(isr))
+  applyOperation(anew, { kind: 'create-stream', stream: created }, 41)
+  assert.deepEqual(passedOn(failover, anew, { ...FIRST, epoch: 41 }), ['b'])
 })

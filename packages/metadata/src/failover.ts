@@ -2,7 +2,8 @@ import type { Operation, PartitionRef } from './operation.ts'
 import { findPartition } from './operations/rules.ts'
 import { rejected, type Rejection } from './rejection.ts'
 import type { LeaderReport } from './requests.ts'
-import type { MetadataView, PartitionState } from './state.ts'
+import type { MetadataView, PartitionState, StreamState } from './state.ts'
+import { UnfitReplicas } from './unfit-replicas.ts'
 import type { LogIndex, ServerId } from './units.ts'
 
 export interface FailoverOptions {
@@ -28,15 +29,6 @@ interface Tracker {
   expiresMs: number
 }
 
-/** Who could not lead, one after the other, and until when that counts (monotonic milliseconds). */
-interface Unfit {
-  readonly servers: Set<ServerId>
-  expiresMs: number
-}
-
-/** Longer than a replica takes to open its log and find that it cannot lead. */
-const UNFIT_MS = 60_000
-
 /**
  * Decides on the metadata leader when a partition gets another leader. Only members of the ISR are
  * witnesses, each counts once for one leadership, and a leadership that has ended takes its
@@ -46,8 +38,9 @@ const UNFIT_MS = 60_000
 export class Failover {
   readonly #options: FailoverOptions
   readonly #trackers = new Map<string, Tracker>()
-  /** By partition: those that have passed the leadership on since somebody led. */
-  readonly #unfit = new Map<string, Unfit>()
+  readonly #unfit = new UnfitReplicas()
+  /** When trackers that have expired were last looked for. */
+  #sweptMs = 0
 
   constructor(options: FailoverOptions) {
     this.#options = options
@@ -73,13 +66,12 @@ export class Failover {
       return report.reason === 'leaving' ? this.shrink(state, report) : notTheLeader(report)
     }
     // Its log is complete: it may go on, under an epoch of its own.
-    if (report.reason === 'restarted') return elected(report, partition, leader)
-    const decision = this.#passOn(state, report, partition, nowMs)
-    const heir = decision.kind === 'elect' ? decision.operation.leader : undefined
-    // A leader that still works is better than one that does not.
-    return heir !== undefined && !this.#options.alive(heir)
-      ? rejected('FAILED_PRECONDITION', 'No ISR candidates')
-      : decision
+    if (report.reason === 'restarted') {
+      this.#unfit.forget(keyOf(found.stream, report), leader)
+      return elected(report, partition, leader)
+    }
+    if (report.reason === 'leaving') return this.#handOver(state, report, partition)
+    return this.#passOn(state, report, found, nowMs)
   }
 
   /**
@@ -134,37 +126,63 @@ export class Failover {
   }
 
   #trackerOf(key: string, leaderEpoch: LogIndex, nowMs: number): Tracker {
-    for (const [other, { expiresMs }] of this.#trackers) {
-      if (expiresMs <= nowMs) this.#trackers.delete(other)
-    }
+    this.#sweep(nowMs)
     const known = this.#trackers.get(key)
-    if (known?.leaderEpoch === leaderEpoch) return known
+    if (known?.leaderEpoch === leaderEpoch && known.expiresMs > nowMs) return known
     const tracker = { leaderEpoch, witnesses: new Set<ServerId>(), expiresMs: nowMs }
     this.#trackers.set(key, tracker)
     return tracker
   }
 
+  /** Once a timeout: a server that led thousands of partitions is reported thousands of times. */
+  #sweep(nowMs: number): void {
+    if (nowMs - this.#sweptMs < this.#options.timeoutMs) return
+    this.#sweptMs = nowMs
+    for (const [key, { expiresMs }] of this.#trackers) {
+      if (expiresMs <= nowMs) this.#trackers.delete(key)
+    }
+    this.#unfit.sweep(nowMs)
+  }
+
+  /** A leader that still works is better than one that does not. */
+  #handOver(
+    state: MetadataView,
+    report: LeaderReport,
+    partition: PartitionState,
+  ): FailoverDecision {
+    const decision = this.#elect(state, report, partition)
+    const heir = decision.kind === 'elect' ? decision.operation.leader : undefined
+    return heir !== undefined && this.#options.alive(heir) ? decision : noCandidates()
+  }
+
   /**
-   * Every other member is asked before one is asked again: the one that can lead may be the busiest.
-   * Otherwise two that cannot would pass the leadership to each other.
+   * The leader cannot lead with what it has. Every living member of the ISR is asked before one is
+   * asked again: the one that can lead may be the busiest. When all of them have declared
+   * themselves, those that are away are waited for: any of them may be complete.
+   *
+   * The exception is a log that lacks nothing but a proof, since nothing is ever synced
+   * (`unsynced`): when every member, also those that were away, has declared itself, one of these
+   * leads with what it has. Its leader is elected to succeed itself, which tells it so [L1].
    */
   #passOn(
     state: MetadataView,
     report: LeaderReport,
-    partition: PartitionState,
+    found: FoundPartition,
     nowMs: number,
   ): FailoverDecision {
-    for (const [other, { expiresMs }] of this.#unfit) {
-      if (expiresMs <= nowMs) this.#unfit.delete(other)
-    }
-    const key = nameOf(report)
-    const { servers } = this.#unfit.get(key) ?? { servers: new Set<ServerId>() }
-    servers.add(report.replica)
+    this.#sweep(nowMs)
+    const { partition } = found
+    const { leader, isr } = partition
+    const key = keyOf(found.stream, report)
+    const declared = this.#unfit.declare(key, leader, report.reason, nowMs)
     const { alive } = this.#options
-    const isFresh = (id: ServerId): boolean => alive(id) && !servers.has(id)
-    if (!partition.isr.some(isFresh)) servers.clear()
-    this.#unfit.set(key, { servers, expiresMs: nowMs + UNFIT_MS })
-    return this.#elect(state, report, partition, servers)
+    if (isr.some((id) => id !== leader && alive(id) && !declared.has(id))) {
+      return this.#elect(state, report, partition, (id) => !declared.has(id))
+    }
+    if (!isr.every((id) => declared.has(id))) return noCandidates()
+    if (report.reason === 'unsynced') return elected(report, partition, leader)
+    const resort = isr.find((id) => alive(id) && declared.get(id) === 'unsynced')
+    return resort === undefined ? noCandidates() : elected(report, partition, resort)
   }
 
   /** Never unclean: who is not in the ISR may lack what was acknowledged [LB 4.6, R5]. */
@@ -172,19 +190,21 @@ export class Failover {
     state: MetadataView,
     ref: PartitionRef,
     partition: PartitionState,
-    unfit: ReadonlySet<ServerId> = new Set(),
+    isFit: (id: ServerId) => boolean = () => true,
   ): FailoverDecision {
     let best: (Candidate & { readonly id: ServerId }) | undefined
     for (const id of partition.isr) {
       if (id === partition.leader) continue
       const { leaders } = state.loadOf(id)
-      const candidate = { id, alive: this.#options.alive(id), fit: !unfit.has(id), leaders }
+      const candidate = { id, alive: this.#options.alive(id), fit: isFit(id), leaders }
       if (best === undefined || isBetter(candidate, best)) best = candidate
     }
-    if (best === undefined) return rejected('FAILED_PRECONDITION', 'No ISR candidates')
+    if (best === undefined) return noCandidates()
     return elected(ref, partition, best.id)
   }
 }
+
+type FoundPartition = { readonly stream: StreamState; readonly partition: PartitionState }
 
 type Candidate = { readonly alive: boolean; readonly fit: boolean; readonly leaders: number }
 
@@ -208,7 +228,13 @@ const elected = (
   },
 })
 
+const noCandidates = (): Rejection => rejected('FAILED_PRECONDITION', 'No ISR candidates')
+
 const notTheLeader = (report: LeaderReport): Rejection =>
   rejected('FAILED_PRECONDITION', `${report.replica} does not lead ${nameOf(report)}`)
+
+/** Of one incarnation of a stream: one of the same name knows nothing of its predecessor. */
+const keyOf = (stream: StreamState, ref: PartitionRef): string =>
+  `${stream.incarnation} ${nameOf(ref)}`
 
 const nameOf = (ref: PartitionRef): string => `[stream=${ref.stream}, partition=${ref.partition}]`

@@ -17,7 +17,7 @@ const EXTRA = 100
 /** An operation that Go Liftbridge does not know; its servers leave it without an answer. */
 const READ_INDEX = 100 as internal.Op
 /** By number; Go Liftbridge's servers send none, which is 'silent'. */
-const REASONS: readonly ReportReason[] = ['silent', 'restarted', 'leaving', 'unfit']
+const REASONS: readonly ReportReason[] = ['silent', 'restarted', 'leaving', 'unfit', 'unsynced']
 
 export type DecodedRequest =
   | { readonly kind: 'request'; readonly request: MetadataRequest }

@@ -12,6 +12,8 @@ export type ReportReason =
   | 'leaving'
   /** The leader may lack records, so another member of the ISR must lead, if one can [R8]. */
   | 'unfit'
+  /** As `unfit`, but only since nothing is ever synced: it may lead when nobody is better off. */
+  | 'unsynced'
 
 /** A report holds only for the leadership it names. */
 export interface LeaderReport extends PartitionRef {

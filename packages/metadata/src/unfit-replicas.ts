@@ -1,0 +1,49 @@
+/** Replicas that have told that they cannot lead with what they have [R8]. */
+import type { ReportReason } from './requests.ts'
+import type { ServerId } from './units.ts'
+
+/** Longer than a replica takes to open its log and find that it cannot lead. */
+const REMEMBERED_MS = 60_000
+
+type Declaration = { readonly reason: ReportReason; readonly expiresMs: number }
+
+/** Kept by the metadata leader, in memory: one that forgets costs a round of questions. */
+export class UnfitReplicas {
+  readonly #partitions = new Map<string, Map<ServerId, Declaration>>()
+
+  /** Notes a declaration; returns all that count for the partition now, with their reasons. */
+  declare(
+    partition: string,
+    replica: ServerId,
+    reason: ReportReason,
+    nowMs: number,
+  ): ReadonlyMap<ServerId, ReportReason> {
+    const declarations = this.#partitions.get(partition) ?? new Map<ServerId, Declaration>()
+    this.#partitions.set(partition, declarations)
+    declarations.set(replica, { reason, expiresMs: nowMs + REMEMBERED_MS })
+    const counting = new Map<ServerId, ReportReason>()
+    for (const [id, { reason: its, expiresMs }] of declarations) {
+      if (expiresMs > nowMs) counting.set(id, its)
+    }
+    return counting
+  }
+
+  /** The replica may lead after all. */
+  forget(partition: string, replica: ServerId): void {
+    this.#partitions.get(partition)?.delete(replica)
+  }
+
+  /** Frees what does not count any more. */
+  sweep(nowMs: number): void {
+    for (const [partition, declarations] of this.#partitions) {
+      for (const [id, { expiresMs }] of declarations) {
+        if (expiresMs <= nowMs) declarations.delete(id)
+      }
+      if (declarations.size === 0) this.#partitions.delete(partition)
+    }
+  }
+
+  clear(): void {
+    this.#partitions.clear()
+  }
+}
