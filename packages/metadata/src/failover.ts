@@ -61,7 +61,7 @@ export class Failover {
           `got leader: ${report.leader} epoch: ${report.leaderEpoch}`,
       )
     }
-    if (report.reason === 'silent') return this.#witness(state, partition, report, nowMs)
+    if (report.reason === 'silent') return this.#witness(state, found, report, nowMs)
     if (report.replica !== leader) {
       return report.reason === 'leaving' ? this.shrink(state, report) : notTheLeader(report)
     }
@@ -102,7 +102,7 @@ export class Failover {
 
   #witness(
     state: MetadataView,
-    partition: PartitionState,
+    { stream, partition }: FoundPartition,
     report: LeaderReport,
     nowMs: number,
   ): FailoverDecision {
@@ -122,7 +122,11 @@ export class Failover {
       return { kind: 'counted' }
     }
     this.#trackers.delete(key)
-    return this.#elect(state, report, partition)
+    // A leader that cannot lead is silent, too; those that told the same a moment ago are no better.
+    const unfit = this.#unfit.lately(keyOf(stream, report), nowMs)
+    const decision = this.#elect(state, report, partition, (id) => !unfit.has(id))
+    const heir = decision.kind === 'elect' ? decision.operation.leader : ''
+    return unfit.has(heir) ? noCandidates() : decision
   }
 
   #trackerOf(key: string, leaderEpoch: LogIndex, nowMs: number): Tracker {

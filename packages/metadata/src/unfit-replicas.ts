@@ -5,7 +5,10 @@ import type { ServerId } from './units.ts'
 /** Longer than a replica takes to open its log and find that it cannot lead. */
 const REMEMBERED_MS = 60_000
 
-type Declaration = { readonly reason: ReportReason; readonly expiresMs: number }
+/** A replica may have been filled since. */
+const LATELY_MS = 10_000
+
+type Declaration = { readonly reason: ReportReason; readonly declaredMs: number }
 
 /** Kept by the metadata leader, in memory: one that forgets costs a round of questions. */
 export class UnfitReplicas {
@@ -20,12 +23,21 @@ export class UnfitReplicas {
   ): ReadonlyMap<ServerId, ReportReason> {
     const declarations = this.#partitions.get(partition) ?? new Map<ServerId, Declaration>()
     this.#partitions.set(partition, declarations)
-    declarations.set(replica, { reason, expiresMs: nowMs + REMEMBERED_MS })
+    declarations.set(replica, { reason, declaredMs: nowMs })
     const counting = new Map<ServerId, ReportReason>()
-    for (const [id, { reason: its, expiresMs }] of declarations) {
-      if (expiresMs > nowMs) counting.set(id, its)
+    for (const [id, { reason: its, declaredMs }] of declarations) {
+      if (nowMs - declaredMs < REMEMBERED_MS) counting.set(id, its)
     }
     return counting
+  }
+
+  /** Those that declared themselves so lately that it will not have changed. */
+  lately(partition: string, nowMs: number): ReadonlySet<ServerId> {
+    const found = new Set<ServerId>()
+    for (const [id, { declaredMs }] of this.#partitions.get(partition) ?? []) {
+      if (nowMs - declaredMs < LATELY_MS) found.add(id)
+    }
+    return found
   }
 
   /** The replica may lead after all. */
@@ -36,8 +48,8 @@ export class UnfitReplicas {
   /** Frees what does not count any more. */
   sweep(nowMs: number): void {
     for (const [partition, declarations] of this.#partitions) {
-      for (const [id, { expiresMs }] of declarations) {
-        if (expiresMs <= nowMs) declarations.delete(id)
+      for (const [id, { declaredMs }] of declarations) {
+        if (nowMs - declaredMs >= REMEMBERED_MS) declarations.delete(id)
       }
       if (declarations.size === 0) this.#partitions.delete(partition)
     }

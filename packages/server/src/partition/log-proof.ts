@@ -8,9 +8,6 @@ import type { LogFacts } from './partition-options.ts'
 import type { PartitionLogs } from './partition-logs.ts'
 import type { Running } from './running-partitions.ts'
 
-/** See `isLastResort`. */
-const LAST_RESORT_ELECTIONS = 3
-
 type ProofOptions = {
   readonly config: () => Config
   readonly logger: Logger
@@ -21,8 +18,6 @@ export class LogProofs {
   readonly #options: ProofOptions
   readonly #logs: PartitionLogs
   readonly #completeness: Completeness
-  /** Epochs in which this replica was elected and could not prove that its log is complete. */
-  readonly #elections = new Map<string, Set<number>>()
 
   constructor(options: ProofOptions, logs: PartitionLogs, completeness: Completeness) {
     this.#options = options
@@ -41,7 +36,7 @@ export class LogProofs {
     const { replication } = this.#options
     const continues = ledInOrder > 0 && ledInOrder === partition.leaderEpoch
     if (replication === undefined || partition.replicas.length === 1) {
-      return { continues, proven: true, damaged: false, knownAtStart: -1 }
+      return { continues, proven: true, onlyUnsynced: false, damaged: false, knownAtStart: -1 }
     }
     const { run } = replication
     const { policy } = this.#options.config().streams.sync
@@ -57,24 +52,24 @@ export class LogProofs {
     if (doubt !== undefined && doubt !== known) {
       await this.#completeness.set(wanted.directory, doubt)
     }
-    running.onlyUnsynced = doubt === 'unsynced'
-    const proven = doubt === undefined || (running.onlyUnsynced && this.isLastResort(wanted))
-    return { continues, proven, damaged: health.damaged, knownAtStart: run.startedAtIndex }
+    const onlyUnsynced = doubt === 'unsynced'
+    running.onlyUnsynced = onlyUnsynced
+    const proven = doubt === undefined || (onlyUnsynced && this.isLastResort(wanted))
+    const { startedAtIndex: knownAtStart } = run
+    return { continues, proven, onlyUnsynced, damaged: health.damaged, knownAtStart }
   }
 
   /**
-   * Without syncs no replica can prove anything after an unclean end. When the leadership comes
-   * back for the third time, everybody else has passed it on for the same reason: `never` promises
-   * nothing that waiting could keep, so this one leads [L1].
+   * Without syncs no replica can prove anything after an unclean end. The metadata leader lets a
+   * leader succeed itself (`before` is its last leadership) once every member of the ISR has told
+   * that it cannot lead for that reason: then there is nothing that waiting could bring [L1]. Nor
+   * is there when it is alone in the ISR.
    */
-  isLastResort({ stream, partition }: WantedPartition): boolean {
-    if (partition.leader !== this.#options.replication?.serverId) return false
-    const key = `${stream.incarnation}/${partition.id}`
-    const elections = this.#elections.get(key) ?? new Set()
-    elections.add(partition.leaderEpoch)
-    this.#elections.set(key, elections)
-    // Alone in the ISR it is the only one that can be elected.
-    if (partition.isr.length > 1 && elections.size < LAST_RESORT_ELECTIONS) return false
+  isLastResort({ stream, partition }: WantedPartition, before?: WantedPartition): boolean {
+    const serverId = this.#options.replication?.serverId
+    const succeedsItself = before?.partition.leader === serverId
+    if (partition.leader !== serverId) return false
+    if (partition.isr.length > 1 && !succeedsItself) return false
     this.#options.logger.warn('no replica is proven complete; this one leads with what it has', {
       stream: stream.name,
       partition: partition.id,

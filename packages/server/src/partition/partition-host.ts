@@ -148,9 +148,10 @@ export class Partitions implements PartitionHost {
       return this.open(wanted)
     }
     try {
-      const proven = partition.proven || (running.onlyUnsynced && this.#proofs.isLastResort(wanted))
+      const { onlyUnsynced } = running
+      const proven = partition.proven || (onlyUnsynced && this.#proofs.isLastResort(wanted, before))
       const knownAtStart = this.#options.replication?.run.startedAtIndex ?? -1
-      const facts = { continues: false, proven, damaged: false, knownAtStart }
+      const facts = { continues: false, proven, onlyUnsynced, damaged: false, knownAtStart }
       await partition.begin(wanted.partition, facts)
       this.#leads(running)
       return undefined

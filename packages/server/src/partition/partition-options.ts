@@ -63,6 +63,8 @@ export type LogFacts = {
   readonly continues: boolean
   /** See `LeadershipQuestion.proven`. */
   readonly proven: boolean
+  /** Not proven, but only since nothing was synced before an unclean end. */
+  readonly onlyUnsynced: boolean
   /** See `LeadershipQuestion.knownAtStart`. */
   readonly knownAtStart: number
   /** Durable records do not verify [T2]. */

@@ -191,7 +191,9 @@ export class Partition implements Listener {
     if (decision === 'lead' && !damaged) return this.#lead(roles)
     this.#role = { kind: 'candidate', candidacy: undefined }
     // Newer metadata will come by itself.
-    if (decision !== 'stale-metadata') this.#campaign(decision === 'lead' ? 'damaged' : decision)
+    if (decision === 'stale-metadata') return
+    const isUnsynced = decision === 'unproven' && facts.onlyUnsynced && !damaged
+    this.#campaign(isUnsynced ? 'unsynced' : decision === 'lead' ? 'damaged' : decision)
     return undefined
   }
 

@@ -4,13 +4,20 @@
  * leadership, again and again, until the metadata has one: its own in a new epoch, or that of
  * another member of the ISR.
  */
+import type { ReportReason } from '@liftbridge/metadata'
 import type { LeadershipDecision } from '@liftbridge/replication'
 import type { Clock, Timer } from '../clock.ts'
 import type { Logger } from '../logging/logger.ts'
 import type { PartitionRequest, Replication } from './replication.ts'
 
-/** Why it does not lead; `damaged`: durable records do not verify [T2]. */
-export type CandidacyReason = Exclude<LeadershipDecision, 'lead' | 'stale-metadata'> | 'damaged'
+/**
+ * Why it does not lead. `damaged`: durable records do not verify [T2]. `unsynced`: nothing speaks
+ * against its log but that nothing was synced.
+ */
+export type CandidacyReason =
+  | Exclude<LeadershipDecision, 'lead' | 'stale-metadata'>
+  | 'damaged'
+  | 'unsynced'
 
 export type CandidacyOptions = {
   readonly stream: string
@@ -21,6 +28,15 @@ export type CandidacyOptions = {
   readonly clock: Clock
   readonly logger: Logger
 }
+
+/** What the metadata leader is told. */
+const REPORTED = {
+  'epoch-in-use': 'restarted',
+  'not-in-isr': 'unfit',
+  unproven: 'unfit',
+  damaged: 'unfit',
+  unsynced: 'unsynced',
+} as const satisfies Record<CandidacyReason, ReportReason>
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
@@ -45,7 +61,7 @@ export class Candidacy {
       replica: serverId,
       leader: serverId,
       leaderEpoch,
-      reason: reason === 'epoch-in-use' ? 'restarted' : 'unfit',
+      reason: REPORTED[reason],
     }
   }
 

@@ -1,0 +1,56 @@
+/** Members of the ISR that cannot lead: who is asked, how often, and who is waited for. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { TestCluster } from './cluster.suite.ts'
+import { valuesOf } from './stored-records.suite.ts'
+
+const VALUES = Array.from({ length: 12 }, (_, at) => `record number ${at}`)
+
+test('two members without their data ask each other once, and the whole one leads when it is back [R8]', async () => {
+  const cluster = await TestCluster.start()
+  await cluster.write(...VALUES)
+  await cluster.converge()
+  for (const id of ['a', 'b', 'c']) cluster.kill(id)
+  cluster.diskOf('b').wipe()
+  cluster.diskOf('c').wipe()
+  await cluster.boot('b')
+  await cluster.boot('c')
+  assert.ok(await cluster.clock.until(() => cluster.meta.leader !== 'a', 20_000))
+  const before = cluster.operations.length
+  await cluster.clock.pass(20_000)
+  assert.ok(
+    cluster.operations.length - before <= 4,
+    `${cluster.operations.length - before} changes`,
+  )
+  await cluster.boot('a')
+  assert.ok(
+    await cluster.clock.until(() => cluster.meta.leader === 'a', 20_000),
+    cluster.describe(),
+  )
+  await cluster.converge()
+  for (const id of ['a', 'b', 'c']) assert.deepEqual(await valuesOf(cluster.on(id).log), VALUES, id)
+})
+
+test('with sync policy `never` a member that is only away is waited for, and its records stay [L1]', async () => {
+  const cluster = await TestCluster.start({ settings: { 'streams.sync.policy': 'never' } })
+  await cluster.write(...VALUES)
+  await cluster.converge()
+  cluster.kill('b', 'power')
+  cluster.kill('c', 'power')
+  cluster.kill('a', 'process')
+  await cluster.boot('b')
+  await cluster.boot('c')
+  await cluster.clock.pass(20_000)
+  await cluster.boot('a')
+  await cluster.converge()
+  for (const id of ['a', 'b', 'c']) assert.deepEqual(await valuesOf(cluster.on(id).log), VALUES, id)
+})
+
+test('with sync policy `never` a partition whose every member lost power is led again [L1]', async () => {
+  const cluster = await TestCluster.start({ settings: { 'streams.sync.policy': 'never' } })
+  await cluster.write(...VALUES)
+  await cluster.converge()
+  for (const id of ['a', 'b', 'c']) cluster.kill(id, 'power')
+  for (const id of ['a', 'b', 'c']) await cluster.boot(id)
+  await cluster.converge()
+})
