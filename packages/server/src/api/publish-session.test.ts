@@ -28,6 +28,8 @@ class Fixture {
   /** The turn of the event loop ends when a test says so. */
   readonly #turnEnds: (() => void)[] = []
   readonly streams: EmbeddedBus
+  /** Set: what the session sends through NATS waits in it. */
+  onTheWay: (() => void)[] | undefined
   readonly stream = {
     name: 'orders',
     subject: 'orders',
@@ -35,18 +37,24 @@ class Fixture {
     config: {},
     partitions: [{ id: 0, leader: 'here', paused: false, readonly: false }],
   }
+  readonly state = { streams: new Map([['orders', this.stream]]), appliedIndex: 1 }
 
   constructor(t: TestContext, opened: OpenPartition) {
     const nats = new NatsServer({ host: '127.0.0.1', port: 0 })
     const streams = new EmbeddedBus(nats, { name: 'streams', echo: false })
     const publishes = new EmbeddedBus(nats, { name: 'publishes', echo: true })
     t.after(() => Promise.all([streams.close(), publishes.close()]))
+    const publish = publishes.publish.bind(publishes)
+    publishes.publish = (subject, data, reply) => {
+      if (this.onTheWay) this.onTheWay.push(() => publish(subject, data, reply))
+      else publish(subject, data, reply)
+    }
     const natsAcks = new NatsAcks({ bus: publishes, namespace: 'lift', logger: silentLogger })
     this.opened = opened
     this.streams = streams
     this.running = opened.partition
     this.router = new SubjectRouter({ streams, publishes, natsAcks })
-    const state = { streams: new Map([['orders', this.stream]]), appliedIndex: 1 }
+    const { state } = this
     const context = {
       serverId: 'here',
       clock: this.#clock(),
@@ -61,6 +69,19 @@ class Fixture {
       stopping: new AbortController().signal,
     }
     this.context = context as unknown as ApiContext
+  }
+
+  /** What was on its way through NATS arrives. */
+  arrive(): void {
+    const { onTheWay } = this
+    this.onTheWay = undefined
+    for (const publish of onTheWay ?? []) publish()
+  }
+
+  /** The metadata says so from now on. */
+  ledBy(serverId: string): void {
+    for (const partition of this.stream.partitions) partition.leader = serverId
+    this.state.appliedIndex++
   }
 
   endTurn(): void {
@@ -185,6 +206,36 @@ test('a partition that comes up without any change of metadata is found by calls
   await call.send('up')
   await call.answered(2)
   assert.equal(call.answers[1]?.asyncError, undefined)
+  await call.cancel()
+})
+
+test('messages do not overtake those of their call that are on their way through NATS', async (t) => {
+  const opened = await openPartition(t)
+  const fixture = new Fixture(t, opened)
+  t.after(fixture.router.listen(opened.partition))
+  // Led elsewhere, as far as this server knows, and then here.
+  fixture.running = undefined
+  fixture.ledBy('elsewhere')
+  fixture.onTheWay = []
+  const call = new Call(fixture.context)
+  await call.send('far', 'away')
+  await call.asked()
+  fixture.running = opened.partition
+  fixture.ledBy('here')
+  await call.send('near')
+  await call.asked()
+  fixture.endTurn()
+  fixture.arrive()
+  await call.answered(3)
+  const order = call.answers.map(({ correlationId, ack }) => [correlationId, ack?.offset])
+  assert.deepEqual(order, [
+    ['far', 0n],
+    ['away', 1n],
+    ['near', 2n],
+  ])
+  await call.send('straight')
+  await call.answered(4)
+  assert.equal(call.answers[3]?.ack?.offset, 3n)
   await call.cancel()
 })
 

@@ -53,6 +53,14 @@ export class PublishSession implements AckSink {
    * ack can be lost, so nothing may wait for it for good.
    */
   #inFlightRemote = 0
+  /**
+   * Subjects whose messages went through NATS and may still be on their way. Those that follow take
+   * the same way, also when their partition has come to be led here meanwhile: straight to the
+   * partition they would overtake [reliability O3].
+   */
+  readonly #throughNats = new Set<string>()
+  /** A message without ack went through NATS: nobody will ever tell that it has arrived. */
+  #unansweredRemote = false
   /** The writes of what was taken will be started at the end of this turn. */
   #kickQueued = false
   #wake: (() => void) | undefined
@@ -190,10 +198,12 @@ export class PublishSession implements AckSink {
       })
     }
     const counts = knownPolicy(view.ackPolicy) !== POLICY_NONE
-    if (route.grouped || !local) {
+    if (route.grouped || !local || this.#throughNats.has(route.subject)) {
       const inbox = this.#remote.inboxFor(target.stream.name, counts)
       this.#context.router.publishThroughNats(route.subject, view, envelopes, inbox)
+      this.#throughNats.add(route.subject)
       if (counts) this.#inFlightRemote++
+      else this.#unansweredRemote = true
       return
     }
     // Counted first: a refusal is delivered from within `publish`.
@@ -238,6 +248,7 @@ export class PublishSession implements AckSink {
   #sendRemote(frame: Uint8Array): void {
     // An ack may come twice, or from nobody we asked.
     this.#inFlightRemote = Math.max(0, this.#inFlightRemote - 1)
+    if (this.#inFlightRemote === 0 && !this.#unansweredRemote) this.#throughNats.clear()
     this.#answers.addFrame(frame)
     this.flush()
   }
