@@ -23,6 +23,15 @@ async function start(limits: Partial<NatsLimits> = {}): Promise<Running> {
   return { server, events, open: (hello) => RawClient.open(address, hello) }
 }
 
+/** A condition that stays for ever fails its test; it must not keep the process. */
+async function whileTrue(condition: () => boolean): Promise<void> {
+  const endsMs = performance.now() + 30_000
+  while (condition()) {
+    assert.ok(performance.now() < endsMs, `after 30 s still: ${condition.toString()}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
 test('a port that is taken is refused with the name of the setting', async () => {
   const { server } = await start()
   const second = new NatsServer({ port: server.port, portSetting: 'nats.embedded.port' })
@@ -159,9 +168,7 @@ test('a socket that takes nothing for the write deadline is cut', async () => {
     publisher.send(block)
     await publisher.untilPong()
   }
-  while (running.server.stats.connections > 1) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  await whileTrue(() => running.server.stats.connections > 1)
   assert.equal(running.server.stats.pendingBytes, 0)
   slow.socket.destroy()
   await publisher.close()
@@ -179,9 +186,7 @@ test('a publisher is held back while its subscriber is behind, and nothing is lo
   const block = `PUB flood 10000\r\n${'x'.repeat(10_000)}\r\n`
   for (let i = 0; i < 2000; i++) publisher.send(block)
   // 20 MB are on the way: more than the sockets hold. What waits in the server stays small.
-  while (running.server.stats.pendingBytes < 100_000) {
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+  await whileTrue(() => running.server.stats.pendingBytes < 100_000)
   for (let i = 0; i < 200; i++) {
     await new Promise((resolve) => setImmediate(resolve))
     assert.ok(running.server.stats.pendingBytes < 100_000 + 2 * 65_536 + 100_000)
