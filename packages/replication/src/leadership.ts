@@ -47,9 +47,9 @@ export function decideLeadership(question: LeadershipQuestion): LeadershipDecisi
   const { serverId, isr, replicas, leaderEpoch, latestEpoch, continues, proven } = question
   const knownAtStart = question.knownAtStart ?? -1
   if (!isr.includes(serverId)) return 'not-in-isr'
-  if (latestEpoch > leaderEpoch) return 'stale-metadata'
-  // Nobody else can hold, or lack, anything.
+  // Nobody else can hold, or lack, anything, also in a log of Go Liftbridge with epochs beyond ours.
   if (replicas.length === 1) return 'lead'
+  if (latestEpoch > leaderEpoch) return 'stale-metadata'
   if (!proven) return 'unproven'
   if (continues) return 'lead'
   return latestEpoch === leaderEpoch || leaderEpoch <= knownAtStart ? 'epoch-in-use' : 'lead'

@@ -190,11 +190,12 @@ export class Partition implements Listener {
     const damaged = facts.damaged && roles.replicas.length > 1
     if (decision === 'lead' && !damaged) return this.#lead(roles)
     this.#role = { kind: 'candidate', candidacy: undefined }
-    // Newer metadata will come by itself.
-    if (decision === 'stale-metadata') return
+    if (decision === 'stale-metadata') {
+      this.#reportNewerLog(roles)
+      return
+    }
     const isUnsynced = decision === 'unproven' && facts.onlyUnsynced && !damaged
     this.#campaign(isUnsynced ? 'unsynced' : decision === 'lead' ? 'damaged' : decision)
-    return undefined
   }
 
   /** The ISR, or anything else under the same leadership, has changed. */
@@ -304,6 +305,13 @@ export class Partition implements Listener {
   #readAsFollower({ isr }: Roles): void {
     const serverId = this.#options.replicated?.replication.serverId ?? ''
     this.#readTerms.set(isr.includes(serverId) && !this.#fenced ? 'follower' : undefined)
+  }
+
+  /** Newer metadata will come by itself; for an adopted log of Go Liftbridge it may never do so. */
+  #reportNewerLog({ leaderEpoch: epoch }: Roles): void {
+    const at = { stream: this.stream, partition: this.id, epoch, logEpoch: this.log.leaderEpoch }
+    const text = 'partition without a leader: its log is of a newer epoch than the metadata'
+    this.#options.logger.warn(text, at)
   }
 
   #campaign(reason: CandidacyReason): void {
