@@ -89,8 +89,11 @@ export type FollowerOutput = {
   readonly fault: FollowerFault | undefined
   /** First offset to remove, -1 for none. Answered by `truncated`. */
   readonly truncateTo: Offset
-  /** Append the records of this `fetched` input. Answered by `appended` or `append-refused`. */
-  readonly append: { readonly gaps: boolean } | undefined
+  /**
+   * Append the records of this `fetched` input. Answered by `appended` or `append-refused`. With
+   * `restart` they take the place of all that the log has: it is older than what its leader kept.
+   */
+  readonly append: { readonly gaps: boolean; readonly restart?: true } | undefined
   /** Make the log durable. Answered by `synced`. */
   readonly sync: boolean
   /** The follower's new high watermark, -1 when it did not move. */

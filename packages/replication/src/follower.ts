@@ -18,6 +18,7 @@ import { latestEpoch } from './epochs.ts'
 import type {
   EpochAnswerInput,
   FetchedInput,
+  FetchedRecords,
   FollowerFault,
   FollowerInput,
   FollowerOptions,
@@ -277,7 +278,10 @@ export class PartitionFollower {
       return
     }
     state.phase = { kind: 'appending', lastOffset: records.lastOffset }
-    this.#output.append = { gaps }
+    // Old records before a hole would be served to others as if nothing were missing between.
+    const { newestOffset } = state.log
+    const restart = newestOffset !== NO_OFFSET && this.#isJump(records, answer.oldestOffset)
+    this.#output.append = restart ? { gaps, restart } : { gaps }
   }
 
   /** Whether the records may be appended [R9], and if so whether offsets may be missing. */
@@ -286,14 +290,17 @@ export class PartitionFollower {
     const { log } = this.#state
     const { firstOffset, lastOffset, firstEpoch, lastEpoch } = records
     const next = log.newestOffset + 1
-    // The leader's log begins later than ours ends: retention removed what we miss.
-    const isJump = firstOffset > next && firstOffset === oldestOffset
-    const gaps = this.#options.gaps || isJump
+    const gaps = this.#options.gaps || this.#isJump(records, oldestOffset)
     if (firstOffset < next || lastOffset < firstOffset || (firstOffset > next && !gaps)) {
       return undefined
     }
     const isOrdered = latestEpoch(log.epochs) <= firstEpoch && firstEpoch <= lastEpoch
     return isOrdered && lastEpoch <= this.#options.leaderEpoch ? gaps : undefined
+  }
+
+  /** The leader's log begins later than ours ends: retention removed what we miss. */
+  #isJump({ firstOffset }: FetchedRecords, oldestOffset: Offset | undefined): boolean {
+    return firstOffset > this.#state.log.newestOffset + 1 && firstOffset === oldestOffset
   }
 
   #onAppended(log: LogView): void {

@@ -164,12 +164,13 @@ export class Following {
   }
 
   /** Never rejects. */
-  async #append({ gaps }: { readonly gaps: boolean }): Promise<void> {
+  async #append({ gaps, restart }: NonNullable<FollowerOutput['append']>): Promise<void> {
     const { log, core } = this.#options
     const records = this.#records
     this.#records = undefined
     try {
       if (records === undefined) throw new LogError('rejected', 'no records to append')
+      if (restart === true) await this.#restart()
       await log.appendRaw(records, { leaderEpoch: core.leaderEpoch, gaps })
     } catch (error) {
       this.#onAppendFailed(error)
@@ -177,6 +178,18 @@ export class Following {
     }
     this.#refusals = 0
     this.#step({ kind: 'appended', log: viewOf(log), now: this.#now })
+  }
+
+  /** A crash in the middle leaves a shorter log, whose end is as far behind the leader's start. */
+  async #restart(): Promise<void> {
+    const { log, logger } = this.#options
+    const { oldestOffset: from, newestOffset: to } = log
+    logger.warn('replication: records older than all that the leader kept were removed', {
+      ...this.#at(),
+      from,
+      to,
+    })
+    await log.truncate(0)
   }
 
   /** Records that do not verify, or a full disk, leave the log as it was [R9, T4]. */
