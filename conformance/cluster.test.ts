@@ -20,7 +20,7 @@ describe('a cluster of three', { skip }, () => {
   const clients = new Map<string, ApiClient>()
 
   before(async () => {
-    cluster = await ClusterProcess.start(SERVERS)
+    cluster = await ClusterProcess.start({ servers: SERVERS })
     for (const { id, server } of cluster.members) clients.set(id, new ApiClient(server.address))
   })
   after(async () => {

@@ -232,7 +232,13 @@ export async function openPartition(
     },
   })
   const roles = { id: 0, replicas: ['a'], isr: ['a'], leader: 'a', leaderEpoch: 1, epoch: 1 }
-  await partition.begin(roles, { continues: false, proven: true, damaged: false, knownAtStart: -1 })
+  await partition.begin(roles, {
+    continues: false,
+    proven: true,
+    onlyUnsynced: false,
+    damaged: false,
+    knownAtStart: -1,
+  })
   const view = new PublishView()
   const arrival = arrivalAt('orders', '')
   return {
