@@ -95,7 +95,7 @@ class MixedGroup {
       await nats.close()
       rmSync(folder, { recursive: true, force: true })
     })
-    for (const { consensus, machine } of voters) await consensus.start(machine)
+    await Promise.all(voters.map(({ consensus, machine }) => consensus.start(machine)))
     await go.until('ready')
     return new MixedGroup(go, voters)
   }

@@ -45,7 +45,8 @@ class Chaos {
   }
 
   async startAll(): Promise<void> {
-    for (const id of this.#ids) if (!this.world.running.has(id)) await this.start(id)
+    const down = this.#ids.filter((id) => !this.world.running.has(id))
+    await Promise.all(down.map((id) => this.start(id)))
   }
 
   async round(): Promise<void> {

@@ -11,7 +11,7 @@ const group = async (
   ids: readonly string[] = ['a', 'b', 'c'],
 ): Promise<RaftWorld> => {
   const world = new RaftWorld(seed)
-  for (const id of ids) await world.start(id, { settings: { bootstrapPeers: ids } })
+  await world.startAll(ids, { settings: { bootstrapPeers: ids } })
   return world
 }
 
@@ -132,10 +132,10 @@ describe('three servers over Raft', () => {
   const loseAllPower = async (omission?: 'sync'): Promise<void> => {
     const world = new RaftWorld(7)
     const options = { ...PEERS, ...(omission && { omission }) }
-    for (const id of ['a', 'b', 'c']) await world.start(id, options)
+    await world.startAll(['a', 'b', 'c'], options)
     const texts = await proposeMany(world, await world.leader(), 100)
     for (const id of ['a', 'b', 'c']) world.cutPower(id)
-    for (const id of ['a', 'b', 'c']) await world.start(id, PEERS)
+    await world.startAll(['a', 'b', 'c'], PEERS)
     await world.leader()
     await world.agree()
     assert.deepEqual(world.get('a').ledger.texts, texts)
@@ -218,7 +218,7 @@ describe('three servers over Raft', () => {
   it('bring a server that was away too long up to date by a snapshot', async () => {
     const world = new RaftWorld(11)
     const options = { settings: { bootstrapPeers: ['a', 'b', 'c'], snapshotThreshold: 20 } }
-    for (const id of ['a', 'b', 'c']) await world.start(id, options)
+    await world.startAll(['a', 'b', 'c'], options)
     const leader = await world.leader()
     const late = ['a', 'b', 'c'].find((id) => id !== leader) ?? ''
     world.kill(late)

@@ -162,7 +162,7 @@ describe('a voter that lost its disk [M10]', () => {
     for (let seed = 0; seed < 10; seed++) {
       const world = new RaftWorld(seed)
       const peers = { settings: { bootstrapPeers: ['a', 'b', 'c'] } }
-      for (const id of ['a', 'b', 'c']) await world.start(id, peers)
+      await world.startAll(['a', 'b', 'c'], peers)
       const leader = await world.leader()
       const [late = '', wiped = ''] = ['a', 'b', 'c'].filter((id) => id !== leader)
       const heal = world.isolate(late)
@@ -189,7 +189,7 @@ describe('a voter that lost its disk [M10]', () => {
   it('comes back as a member although it still has the flags of its first start', async () => {
     const world = new RaftWorld(30)
     const peers = { settings: { bootstrapPeers: ['a', 'b', 'c'] } }
-    for (const id of ['a', 'b', 'c']) await world.start(id, peers)
+    await world.startAll(['a', 'b', 'c'], peers)
     const leader = await world.leader()
     await proposeMany(world, leader, 10)
     const wiped = ['a', 'b', 'c'].find((id) => id !== leader) ?? ''
@@ -244,10 +244,12 @@ describe('a new cluster', () => {
   it('by peers: all store the same first entry, in whatever order they are named [D-21]', async () => {
     const world = new RaftWorld(1)
     const ids = ['d', 'b', 'a', 'c']
-    for (const [i, id] of ids.entries()) {
-      const bootstrapPeers = [...ids.slice(i), ...ids.slice(0, i)]
-      await world.start(id, { settings: { bootstrapPeers, maxQuorumSize: 3 } })
-    }
+    await Promise.all(
+      ids.map((id, i) => {
+        const bootstrapPeers = [...ids.slice(i), ...ids.slice(0, i)]
+        return world.start(id, { settings: { bootstrapPeers, maxQuorumSize: 3 } })
+      }),
+    )
     const leader = await world.leader()
     await proposeMany(world, leader, 5)
     await world.untilTrue(() => ids.every((id) => isWhole(world, id)))

@@ -65,7 +65,7 @@ class MetadataWorld {
 describe('metadata over Raft', () => {
   it('is the same on all servers, applied live, replayed or from a snapshot [M7, scenario 22]', async () => {
     const cluster = new MetadataWorld(1)
-    for (const id of IDS) await cluster.start(id)
+    await Promise.all(IDS.map((id) => cluster.start(id)))
     await cluster.leader()
     const away = IDS.find((id) => cluster.servers.get(id)?.leadership.kind !== 'here') ?? ''
     await cluster.propose(createStream('before'))

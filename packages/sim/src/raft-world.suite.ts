@@ -127,14 +127,20 @@ export class RaftWorld {
     return { consensus, process, bus }
   }
 
-  async start(id: ServerId, options: StartOptions = {}): Promise<Running> {
+  start(id: ServerId, options: StartOptions = {}): Promise<Running> {
+    return this.until(this.#start(id, options))
+  }
+
+  /** Starts all at once, as founders that wait for each other need it. */
+  async startAll(ids: readonly ServerId[], options: StartOptions = {}): Promise<void> {
+    await this.until(Promise.all(ids.map((id) => this.#start(id, options))))
+  }
+
+  async #start(id: ServerId, options: StartOptions): Promise<Running> {
     const ledger = new Ledger()
-    const starting = async (): Promise<Running> => {
-      const opened = await this.open<string>(id, options)
-      await opened.consensus.start(ledger)
-      return { ...opened, ledger }
-    }
-    const running = await this.until(starting())
+    const opened = await this.open<string>(id, options)
+    await opened.consensus.start(ledger)
+    const running = { ...opened, ledger }
     this.running.set(id, running)
     return running
   }

@@ -4,6 +4,7 @@ import type { Bus } from '../bus.ts'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logging/logger.ts'
 import { planFirstStart, type BootstrapSettings } from './bootstrap.ts'
+import type { Founding, FoundingDecision } from './founding.ts'
 import { askToJoin } from './joiner.ts'
 import type { JoinProgress } from './membership.ts'
 import type { OpenedRaftStore } from './store/raft-store.ts'
@@ -12,6 +13,7 @@ export interface FirstStateOptions {
   readonly serverId: string
   readonly opened: OpenedRaftStore
   readonly settings: BootstrapSettings
+  readonly founding: Founding
   readonly bus: Bus
   readonly subjects: ClusterSubjects
   readonly clock: Clock
@@ -29,10 +31,11 @@ const RETRY_MS = 500
 
 /**
  * What this server begins with: what it stored; else, if it founds a cluster, the cluster's first
- * entry; else nothing, on its way into a cluster [LB 2.2].
+ * entry; else nothing, on its way into a cluster [LB 2.2]. Takes as long as a founder waits for the
+ * others; undefined when `founding` was stopped meanwhile.
  */
-export const firstState = async (options: FirstStateOptions): Promise<FirstState> => {
-  const { opened, serverId, settings, logger, bus, subjects } = options
+export const firstState = async (options: FirstStateOptions): Promise<FirstState | undefined> => {
+  const { opened, serverId, settings, logger } = options
   const { stored, store, joinStage } = opened
   if (!isNew(stored)) return { stored, progress: { stage: joinStage, admittedAt: undefined } }
   // Before anybody can send anything that this server, were it not new, had lost.
@@ -42,12 +45,15 @@ export const firstState = async (options: FirstStateOptions): Promise<FirstState
     return { stored, progress: { stage: 'joining', admittedAt: undefined } }
   }
   // The flags of the first start often stay: whoever lost its disk is no founder but comes back.
-  await untilConnected(options)
-  const answer = await askToJoin({ bus, serverId, subject: subjects.raftJoin }, 'joining')
-  if (answer.kind !== 'unanswered') {
+  const voters = plan.configuration.servers.filter(({ suffrage }) => suffrage === 'voter')
+  const decision =
+    voters.length === 1
+      ? await decideAlone(options)
+      : await options.founding.decide(voters.map(({ id }) => id))
+  if (decision.kind === 'stopped') return undefined
+  if (decision.kind === 'join') {
     logger.info('a cluster is there already: joining it instead of making a new one')
-    const admittedAt = answer.kind === 'joined' ? answer.index : undefined
-    return { stored, progress: { stage: 'joining', admittedAt } }
+    return { stored, progress: { stage: 'joining', admittedAt: decision.admittedAt } }
   }
   const servers = plan.configuration.servers.map(({ id }) => id)
   logger.info('bootstrapping a new metadata cluster', { servers })
@@ -62,6 +68,15 @@ export const firstState = async (options: FirstStateOptions): Promise<FirstState
     compactThrough: undefined,
   })
   return { stored: first, progress: { stage: undefined, admittedAt: undefined } }
+}
+
+/** Nobody is named who could be new as well: silence has to do. */
+const decideAlone = async (options: FirstStateOptions): Promise<FoundingDecision> => {
+  const { bus, serverId, subjects } = options
+  await untilConnected(options)
+  const answer = await askToJoin({ bus, serverId, subject: subjects.raftJoin }, 'joining')
+  if (answer.kind === 'unanswered') return { kind: 'found' }
+  return { kind: 'join', admittedAt: answer.kind === 'joined' ? answer.index : undefined }
 }
 
 /** Without NATS nobody can say whether there is a cluster; founding one can wait a while. */

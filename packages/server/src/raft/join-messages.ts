@@ -12,11 +12,15 @@ export const isServerId = (id: string): boolean => ID_SYNTAX.test(id)
  * for 'whole', in an answer the index of the entry that took the server in.
  */
 const EXTRA_FIELD = 100
+/** Ours too, 1: who asks founds a cluster if there is none. In an answer: it is new as well. */
+const FOUNDS_FIELD = 101
 
 export interface JoinRequest {
   readonly id: ServerId
   /** Undefined from Go Liftbridge, whose servers join in one step. */
   readonly stage: JoinStage | undefined
+  /** It is about to found a cluster, unless there is one. */
+  readonly founds: boolean
 }
 
 export const encodeJoinRequest = (id: ServerId, stage: JoinStage): Uint8Array =>
@@ -24,6 +28,13 @@ export const encodeJoinRequest = (id: ServerId, stage: JoinStage): Uint8Array =>
     encodeClusterMessage('RaftJoinRequest', { nodeID: id, nodeAddr: id }),
     stage === 'joining' ? 1 : 2,
   )
+
+/**
+ * What a founder asks: to be taken in if there is a cluster, else whether the others are new as
+ * well. The same, as an answer to it, says that this one is.
+ */
+export const encodeFoundingQuestion = (id: ServerId): Uint8Array =>
+  withExtra(encodeJoinRequest(id, 'joining'), 1, FOUNDS_FIELD)
 
 /** Who asks. */
 export const decodeJoinRequest = (bytes: Uint8Array): Decoded<JoinRequest> => {
@@ -34,8 +45,9 @@ export const decodeJoinRequest = (bytes: Uint8Array): Decoded<JoinRequest> => {
     return { kind: 'rejected', reason: 'its id is not one of a server' }
   }
   const extra = extraOf($unknown)
-  if (extra === 0) return { kind: 'message', message: { id: nodeID, stage: undefined } }
-  return { kind: 'message', message: { id: nodeID, stage: extra === 1 ? 'joining' : 'whole' } }
+  const founds = extra === 1 && extraOf($unknown, FOUNDS_FIELD) === 1
+  const stage = extra === 0 ? undefined : extra === 1 ? 'joining' : 'whole'
+  return { kind: 'message', message: { id: nodeID, stage, founds } }
 }
 
 export type JoinAnswer =
@@ -56,6 +68,24 @@ export const decodeJoinAnswer = (bytes: Uint8Array): JoinAnswer => {
   return { kind: 'joined', index: extraOf($unknown) }
 }
 
+export type FoundingAnswer =
+  /** Another founder is new as well. */
+  | { readonly kind: 'new'; readonly id: ServerId }
+  /** There is a cluster. */
+  | JoinAnswer
+  | { readonly kind: 'rejected'; readonly reason: string }
+
+/** What comes back to a founder that asked. */
+export const decodeFoundingAnswer = (bytes: Uint8Array): FoundingAnswer => {
+  const asRequest = decodeJoinRequest(bytes)
+  if (asRequest.kind === 'message' && asRequest.message.founds) {
+    return { kind: 'new', id: asRequest.message.id }
+  }
+  // Bytes that nobody understands do not say that there is a cluster.
+  const decoded = decodeClusterMessage('RaftJoinResponse', bytes)
+  return decoded.kind === 'rejected' ? decoded : decodeJoinAnswer(bytes)
+}
+
 interface UnknownField {
   readonly no: number
   readonly wireType: number
@@ -63,13 +93,13 @@ interface UnknownField {
 }
 
 /** Fields of protobuf may stand one behind the other; wire type 0 is a varint. */
-const withExtra = (message: Uint8Array, value: number): Uint8Array =>
-  Uint8Array.from([...message, ...encodeVarint(EXTRA_FIELD * 8), ...encodeVarint(value)])
+const withExtra = (message: Uint8Array, value: number, field = EXTRA_FIELD): Uint8Array =>
+  Uint8Array.from([...message, ...encodeVarint(field * 8), ...encodeVarint(value)])
 
 /** 0 when there is none. */
-const extraOf = (unknown: readonly UnknownField[] | undefined): number => {
-  const field = unknown?.find(({ no, wireType }) => no === EXTRA_FIELD && wireType === 0)
-  return field === undefined ? 0 : decodeVarint(field.data)
+const extraOf = (unknown: readonly UnknownField[] | undefined, field = EXTRA_FIELD): number => {
+  const found = unknown?.find(({ no, wireType }) => no === field && wireType === 0)
+  return found === undefined ? 0 : decodeVarint(found.data)
 }
 
 const encodeVarint = (value: number): number[] => {

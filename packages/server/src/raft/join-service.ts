@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { Logger } from '../logging/logger.ts'
 import {
   decodeJoinRequest,
+  encodeFoundingQuestion,
   encodeJoinAnswer,
   type JoinAnswer,
   type JoinRequest,
@@ -21,6 +22,8 @@ export interface JoinServiceOptions {
   readonly leads: () => boolean
   /** This server holds entries of a cluster that has had a leader. */
   readonly isEstablished: () => boolean
+  /** This server has founded a cluster, in which there was no election yet as far as it knows. */
+  readonly hasJustFounded: () => boolean
   readonly configuration: () => Configuration
   /** Resolves with the index of the entry, once it is committed. */
   readonly change: (change: MembershipChange) => Promise<number>
@@ -71,15 +74,26 @@ export class JoinService {
     }
     if (this.#waiting >= WAITING_MAX) return
     if (!leads()) {
-      if (decoded.message.stage !== undefined) this.#witness(reply)
+      if (decoded.message.founds) this.#answerFounder(reply)
+      else if (decoded.message.stage !== undefined) this.#witness(reply)
       return
     }
     this.#waiting += 1
     this.#last = this.#last.then(async () => {
       const answer = await this.#admit(decoded.message)
       this.#waiting -= 1
-      this.#answer(reply, answer)
+      this.#answer(reply, encodeJoinAnswer(answer))
     })
+  }
+
+  /**
+   * A founder gathers answers, so the leader's needs no head start. One that came a little later
+   * than the others is as new as they were, and they may need its vote.
+   */
+  #answerFounder(reply: string): void {
+    const { isEstablished, hasJustFounded, serverId } = this.#options
+    if (isEstablished()) this.#answer(reply, encodeJoinAnswer(NO_LEADER))
+    else if (hasJustFounded()) this.#answer(reply, encodeFoundingQuestion(serverId))
   }
 
   #witness(reply: string): void {
@@ -88,7 +102,7 @@ export class JoinService {
     this.#waiting += 1
     clock.after(WITNESS_DELAY_MS, () => {
       this.#waiting -= 1
-      this.#answer(reply, NO_LEADER)
+      this.#answer(reply, encodeJoinAnswer(NO_LEADER))
     })
   }
 
@@ -142,9 +156,9 @@ export class JoinService {
     return others.filter(({ suffrage }) => suffrage !== 'non-voter').length < maxQuorumSize
   }
 
-  #answer(reply: string, answer: JoinAnswer): void {
+  #answer(reply: string, bytes: Uint8Array): void {
     try {
-      this.#options.bus.publish(reply, encodeJoinAnswer(answer))
+      this.#options.bus.publish(reply, bytes)
     } catch {
       // Without NATS nobody hears it: the server asks again.
     }

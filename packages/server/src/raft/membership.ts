@@ -74,6 +74,10 @@ export class Membership {
       leads: options.leads,
       // Whatever founds a cluster is its first entry; a leader adds the second.
       isEstablished: () => status().lastIndex > 1,
+      hasJustFounded: () => {
+        const { lastIndex, role, votedFor } = status()
+        return this.#stage === undefined && lastIndex === 1 && role.term <= 1 && !votedFor
+      },
       configuration: () => status().configuration,
       change: options.change,
       answers: options.answers,

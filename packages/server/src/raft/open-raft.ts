@@ -29,6 +29,8 @@ export interface OpenRaftOptions {
   readonly logger: Logger
   /** Other than the defaults of the algorithm; for tests. */
   readonly parameters?: Partial<RaftParameters>
+  /** See `RaftConsensusOptions`. */
+  readonly onFailed?: (error: Error) => void
 }
 
 /**

@@ -19,6 +19,7 @@ import {
 } from '../metadata/consensus.ts'
 import type { BootstrapSettings } from './bootstrap.ts'
 import { firstState } from './first-state.ts'
+import { Founding } from './founding.ts'
 import { PendingAnswers } from './pending-answers.ts'
 import { RaftDriver } from './raft-driver.ts'
 import { Membership } from './membership.ts'
@@ -40,6 +41,8 @@ export interface RaftConsensusOptions {
   readonly logger: Logger
   readonly settings: BootstrapSettings
   readonly parameters: Partial<RaftParameters>
+  /** This server takes part no more, until its next start. Called once at most; must not throw. */
+  readonly onFailed?: ((error: Error) => void) | undefined
 }
 
 /** How long a proposal may take [LB control plane 2.7]. */
@@ -71,6 +74,7 @@ interface AppliedWaiter {
  */
 export class RaftConsensus<Result> implements Consensus<Result> {
   readonly #options: RaftConsensusOptions
+  readonly #founding: Founding
   readonly #pending: PendingAnswers<Done<Result>>
   readonly #listeners: ((leadership: MetadataLeadership) => void)[] = []
   #driver: RaftDriver<Result> | undefined
@@ -85,14 +89,18 @@ export class RaftConsensus<Result> implements Consensus<Result> {
 
   constructor(options: RaftConsensusOptions) {
     this.#options = options
+    this.#founding = new Founding({ ...options, subject: options.subjects.raftJoin })
     this.#pending = new PendingAnswers(options.clock)
   }
 
   async start(machine: StateMachine<Result>): Promise<void> {
     this.#restore(machine)
     const { serverId, opened, network, clock, random, logger, parameters } = this.#options
-    const { stored, progress } = await firstState(this.#options)
-    if (this.#closing !== undefined) throw new ConsensusError('closed', 'metadata is closed')
+    const first = await firstState({ ...this.#options, founding: this.#founding })
+    if (this.#closing !== undefined || first === undefined) {
+      throw new ConsensusError('closed', 'metadata is closed')
+    }
+    const { stored, progress } = first
     const driver = new RaftDriver<Result>({
       self: serverId,
       store: opened.store,
@@ -146,7 +154,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
    * set up; for `/readyz`. Undefined when all is well.
    */
   get notice(): string | undefined {
-    return this.#membership?.notice
+    return this.#membership?.notice ?? this.#founding.notice
   }
 
   /** What the core holds; undefined before `start`. For health pages and tests. */
@@ -235,6 +243,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
   }
 
   async #close(): Promise<void> {
+    this.#founding.stop()
     this.#membership?.stop()
     this.#driver?.stop()
     const error = new ConsensusError('closed', 'metadata is closed')
@@ -330,6 +339,7 @@ export class RaftConsensus<Result> implements Consensus<Result> {
     this.#pending.failAll(failed)
     this.#failWaiters(failed)
     this.#setLeadership({ kind: 'unknown' })
+    this.#options.onFailed?.(failed)
   }
 
   #whenApplied(index: number): Promise<void> {

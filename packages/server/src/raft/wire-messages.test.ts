@@ -3,8 +3,10 @@ import test from 'node:test'
 import type { Entry, Request, Response, Suffrage } from '@liftbridge/raft'
 import fc from 'fast-check'
 import {
+  decodeFoundingAnswer,
   decodeJoinAnswer,
   decodeJoinRequest,
+  encodeFoundingQuestion,
   encodeJoinAnswer,
   encodeJoinRequest,
 } from './join-messages.ts'
@@ -127,11 +129,18 @@ test('entries of a type nobody knows are refused, not stored', () => {
 test('a request to join tells its stage, and one of Go Liftbridge tells none', () => {
   for (const stage of ['joining', 'whole'] as const) {
     const decoded = decodeJoinRequest(encodeJoinRequest('b', stage))
-    assert.deepEqual(decoded, { kind: 'message', message: { id: 'b', stage } })
+    assert.deepEqual(decoded, { kind: 'message', message: { id: 'b', stage, founds: false } })
   }
+  assert.deepEqual(decodeJoinRequest(encodeFoundingQuestion('b')), {
+    kind: 'message',
+    message: { id: 'b', stage: 'joining', founds: true },
+  })
   const golden = Buffer.from('b90e43b4000800040a0161120161', 'hex')
   const decoded = decodeJoinRequest(golden)
-  assert.deepEqual(decoded, { kind: 'message', message: { id: 'a', stage: undefined } })
+  assert.deepEqual(decoded, {
+    kind: 'message',
+    message: { id: 'a', stage: undefined, founds: false },
+  })
 })
 
 test('an answer to it tells the index, and one of Go Liftbridge tells none', () => {
@@ -147,6 +156,17 @@ test('an answer to it tells the index, and one of Go Liftbridge tells none', () 
   assert.deepEqual(decodeJoinAnswer(encodeJoinAnswer(refused)), refused)
 })
 
+test('what a founder hears: another is new, there is a cluster, or nothing that it understands', () => {
+  assert.deepEqual(decodeFoundingAnswer(encodeFoundingQuestion('b')), { kind: 'new', id: 'b' })
+  const joined = { kind: 'joined', index: 7 } as const
+  assert.deepEqual(decodeFoundingAnswer(encodeJoinAnswer(joined)), joined)
+  const refused = { kind: 'refused', reason: 'no' } as const
+  assert.deepEqual(decodeFoundingAnswer(encodeJoinAnswer(refused)), refused)
+  // Somebody who only asks to join founds nothing.
+  assert.equal(decodeFoundingAnswer(encodeJoinRequest('b', 'joining')).kind, 'rejected')
+  assert.equal(decodeFoundingAnswer(Uint8Array.of(1, 2, 3)).kind, 'rejected')
+})
+
 test('no bytes make the decoders of joining throw [B2]', () => {
   const envelope = Buffer.from('b90e43b4000800', 'hex')
   fc.assert(
@@ -154,6 +174,7 @@ test('no bytes make the decoders of joining throw [B2]', () => {
       const bytes = Buffer.concat([envelope, Uint8Array.of(type), payload])
       decodeJoinRequest(bytes)
       decodeJoinAnswer(bytes)
+      decodeFoundingAnswer(bytes)
     }),
   )
 })
