@@ -17,4 +17,5 @@ export type {
 export type { Clock, Random, Timer } from './clock.ts'
 export type { Config } from './config/config.ts'
 export { apiMethods } from './api/methods.ts'
-export { type CoreOptions, ServerCore } from './server-core.ts'
+export type { CoreOptions } from './core-options.ts'
+export { ServerCore } from './server-core.ts'

@@ -13,6 +13,8 @@ import { firstSteps } from './first-steps.ts'
 
 const EXIT_CONFIGURATION = 1
 const EXIT_FAILURE = 1
+/** What is stored of the metadata has to be read again: EX_IOERR, as sysexits.h names it. */
+const EXIT_METADATA_FAILED = 74
 /** A second signal does not wait: 128 + SIGINT, as shells report it. */
 const EXIT_FORCED = 130
 
@@ -60,6 +62,8 @@ async function main(): Promise<void> {
         masterKey: key === undefined ? undefined : Buffer.from(key),
         // The log has the reason. What is handed over now would be in the other one's name.
         onIdLost: () => process.exit(EXIT_FAILURE),
+        // The log has the reason and the way out. A supervisor starts it again.
+        onFailed: () => process.exit(EXIT_METADATA_FAILED),
       },
       giveUp.signal,
     )

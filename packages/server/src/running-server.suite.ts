@@ -80,6 +80,7 @@ export type RunOptions = {
   readonly masterKey?: Uint8Array
   readonly logger?: Logger
   readonly disk?: Disk
+  readonly onFailed?: (error: Error) => void
 }
 
 export type Running = {
@@ -100,6 +101,7 @@ export async function run(t: TestContext, options: RunOptions = {}): Promise<Run
     version: 'test',
     masterKey: options.masterKey,
     ...(options.disk ? { disk: options.disk } : {}),
+    ...(options.onFailed ? { onFailed: options.onFailed } : {}),
   })
   const clients: TestClient[] = []
   const connections: NatsConnection[] = []

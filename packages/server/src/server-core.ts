@@ -3,13 +3,11 @@
  * `Server` puts a data directory, a listening port and NATS connections around it; the simulator
  * puts virtual ones.
  */
-import { FileCache, TailCache, type Disk } from '@liftbridge/log'
+import { FileCache, TailCache } from '@liftbridge/log'
 import type { Outcome, StreamDefaults } from '@liftbridge/metadata'
 import type { RaftStatus } from '@liftbridge/raft'
 import { ClusterSubjects } from '@liftbridge/wire'
 import type { ApiContext } from './api/context.ts'
-import type { Buses } from './bus.ts'
-import type { Clock, Random } from './clock.ts'
 import { Brokers } from './cluster/brokers.ts'
 import { indexToCatchUpWith } from './cluster/catch-up.ts'
 import { CatchingUp } from './cluster/catching-up.ts'
@@ -17,17 +15,17 @@ import { Controller } from './cluster/controller.ts'
 import { handOver } from './cluster/hand-over.ts'
 import { PartitionLeaders } from './cluster/partition-leaders.ts'
 import { ServerClaim } from './cluster/server-claim.ts'
-import type { HostPort } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { LOG_FILES_MAX, LOG_TAILS_MAX_BYTES } from './config/limits.ts'
 import { streamDefaults } from './config/stream-defaults.ts'
+import type { CoreOptions } from './core-options.ts'
 import { DataDirectoryWatch } from './data-directory-watch.ts'
 import type { ReadinessCheck } from './listen/readiness.ts'
 import { loudOnly } from './logging/loud-only.ts'
 import type { Logger } from './logging/logger.ts'
 import { Maintenance } from './maintenance.ts'
-import { logLeadership } from './metadata/leadership-log.ts'
-import { Metadata } from './metadata/metadata.ts'
+import type { Metadata } from './metadata/metadata.ts'
+import { openMetadata } from './metadata/open-metadata.ts'
 import { Reconciler } from './metadata/reconciler.ts'
 import { logReconciler } from './metadata/reconciler-log.ts'
 import { StreamDirectories } from './metadata/stream-directories.ts'
@@ -36,30 +34,11 @@ import { NatsAcks } from './partition/nats-acks.ts'
 import type { Partition } from './partition/partition.ts'
 import { Partitions } from './partition/partition-host.ts'
 import { SubjectRouter } from './partition/subject-router.ts'
-import { openRaft } from './raft/open-raft.ts'
 import type { RaftConsensus } from './raft/raft-consensus.ts'
 import { ReplicaSubjects } from './replication/replica-subjects.ts'
 import type { Replication } from './replication/replication.ts'
 import { ServerRun } from './replication/server-run.ts'
 import { readinessChecks } from './readiness-checks.ts'
-
-export type CoreOptions = {
-  readonly config: Config
-  readonly serverId: string
-  /** Directory that this process alone holds, as `disk` names it. */
-  readonly dataDir: string
-  readonly disk: Disk
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  readonly buses: Buses
-  /** Bytes of LIFTBRIDGE_ENCRYPTION_KEY. */
-  readonly masterKey: Uint8Array | undefined
-  /** Where clients reach this server. */
-  readonly advertised: () => HostPort
-  /** Another live server has the id of this one, which must end at once: the text says so. */
-  readonly onIdLost?: (error: Error) => void
-}
 
 /** The parts that have to be stopped, in the order in which they are. */
 const STOP_ORDER = ['cluster', 'partitions', 'metadata', 'claim'] as const
@@ -82,6 +61,7 @@ export class ServerCore {
   readonly #directory: DataDirectoryWatch
   #handedOver: Promise<void> | undefined
   #stopped: Promise<void> | undefined
+  #failure: Error | undefined
 
   constructor(options: CoreOptions) {
     this.#options = options
@@ -95,6 +75,11 @@ export class ServerCore {
   /** What the handlers of the API work with; undefined until everything has started. */
   get context(): ApiContext | undefined {
     return this.#context
+  }
+
+  /** Why only a restart can help; undefined while the server can go on. */
+  get failure(): string | undefined {
+    return this.#failure?.message
   }
 
   /** What Raft holds; undefined until it has begun. For those who watch a server from outside. */
@@ -177,7 +162,8 @@ export class ServerCore {
   async #handOver(): Promise<void> {
     const metadata = this.#metadata
     const controller = this.#controller
-    if (!metadata || !controller) return
+    // A server that failed cannot ask for anything, and leads nothing that others could.
+    if (!metadata || !controller || this.#failure) return
     const { serverId, clock } = this.#options
     const quiesce = async (timeoutMs: number): Promise<void> => this.#partitions?.quiesce(timeoutMs)
     await handOver({ metadata, controller, serverId, quiesce, clock, logger: this.#logger })
@@ -198,26 +184,41 @@ export class ServerCore {
     const { disk, clock, random, dataDir, serverId, buses } = this.#options
     const { raft } = this.#config.clustering
     const logger = this.#config.logging.raft ? this.#logger : loudOnly(this.#logger)
-    const shared = { clock, random, serverId, logger }
-    const consensus = await openRaft<Outcome>({
-      ...shared,
-      disk,
-      directory: `${dataDir}/raft`,
-      bus: buses.raft,
-      subjects: this.#subjects,
-      settings: { ...raft, bootstrapSeed: raft.bootstrapSeed || this.#isAlone() },
-    })
-    this.#raft = consensus
-    const metadata = new Metadata({
-      consensus,
-      onInert: (index, { text }) => {
-        this.#logger.warn('metadata: an operation changed nothing', { index, reason: text })
+    const opened = await openMetadata(
+      {
+        disk,
+        clock,
+        random,
+        serverId,
+        logger,
+        directory: `${dataDir}/raft`,
+        bus: buses.raft,
+        subjects: this.#subjects,
+        settings: { ...raft, bootstrapSeed: raft.bootstrapSeed || this.#isAlone() },
+        onFailed: (error) => this.#failed(error),
       },
-    })
+      this.#logger,
+    )
+    const { metadata } = opened
+    this.#raft = opened.consensus
     this.#metadata = metadata
     this.#closers.set('metadata', () => metadata.close())
-    metadata.onLeadership(logLeadership(this.#logger))
     return { metadata, deleted: await metadata.start() }
+  }
+
+  /**
+   * It hears of no change of a leader, an ISR or a stream any more, so nobody could depose it: it
+   * gives its offices up itself, and others take over [E2, D7].
+   */
+  #failed(error: Error): void {
+    this.#failure = error
+    this.#reconciler?.giveUpShared()
+    this.#logger.error(
+      'this server can go on only after a restart, which reads its metadata again; look at the ' +
+        'disk first. Partitions with other replicas are led by others meanwhile',
+      { error, directory: `${this.#options.dataDir}/raft` },
+    )
+    this.#options.onFailed?.(error)
   }
 
   /** Nobody else can reach a NATS that only this process knows: there is no cluster to join. */
@@ -231,7 +232,8 @@ export class ServerCore {
     const index = await indexToCatchUpWith({
       submit: (request) => controller.submit(request),
       obstacle: () => this.checks().find(({ name }) => name === 'metadata')?.detail ?? '',
-      isStopping: () => this.#stopping.signal.aborted,
+      ended: () =>
+        this.failure ?? (this.#stopping.signal.aborted ? 'the server was stopped' : undefined),
       clock: this.#options.clock,
       logger: this.#logger,
     })
@@ -328,6 +330,7 @@ export class ServerCore {
       report,
     })
     this.#reconciler = reconciler
+    if (this.#failure) reconciler.giveUpShared()
     metadata.onApplied((outcome) => reconciler.applied(outcome))
     metadata.onRestored(() => reconciler.compareAll())
     const maintenance = new Maintenance({

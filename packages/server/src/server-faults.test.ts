@@ -1,4 +1,4 @@
-/** A whole server whose disk fails under one partition. */
+/** A whole server whose disk fails under one partition, or under its metadata. */
 import assert from 'node:assert/strict'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
@@ -30,9 +30,11 @@ async function makeStreams(client: TestClient): Promise<void> {
   for (const name of ['bad', 'good']) await client.publish(name, 'first')
 }
 
-function readiness(port: number): Promise<{ status: number; body: string }> {
+const readiness = (port: number) => page(port, '/readyz')
+
+function page(port: number, path: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    get({ host: '127.0.0.1', port, path: '/readyz', agent: false }, (response) => {
+    get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (text: string) => (body += text))
@@ -185,4 +187,25 @@ test('CreateStream tells that a partition could not be opened, and the stream co
     return (await endingOf(client.publish('bad', 'first', { deadlineMs: 500 }))).status === 'OK'
   })
   assert.equal((await endingOf(client.create('bad'))).status, 'ALREADY_EXISTS')
+})
+
+test('a server whose metadata cannot be stored says that only a restart helps [D7]', async (t) => {
+  const disk = new FaultyDisk()
+  disk.concerns = (path) => path.includes('/raft/')
+  const failures: string[] = []
+  const onFailed = ({ message }: Error): void => void failures.push(message)
+  const { client, server } = await run(t, { disk, onFailed })
+  await client.create('kept')
+  await client.publish('kept', 'first')
+  assert.equal((await page(server.address.port, '/healthz')).status, 200)
+  disk.syncError = new DiskError('io', '/raft', 'EIO')
+  const refused = await endingOf(client.create('refused'))
+  assert.equal(refused.status, 'INTERNAL')
+  assert.equal(failures.length, 1)
+  assert.match(failures[0] ?? '', /EIO/)
+  const health = await page(server.address.port, '/healthz')
+  assert.equal(health.status, 503)
+  assert.match(health.body, /EIO/)
+  // Nobody else holds this partition, so there is nothing to be given up.
+  assert.deepEqual(await client.values('kept'), ['first'])
 })

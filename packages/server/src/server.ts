@@ -45,6 +45,11 @@ export type ServerOptions = {
   readonly killSwitch?: KillSwitch
   /** Another live server has this one's id: the process must end at once, without handing over. */
   readonly onIdLost?: (error: Error) => void
+  /**
+   * Only a restart helps: the process must end, or the embedding application stop this server and
+   * start it again. What others can lead has been given up.
+   */
+  readonly onFailed?: (error: Error) => void
 }
 
 /** A running server; made by `startServer`. */
@@ -149,7 +154,7 @@ class Server implements LiftbridgeServer {
     await this.#listen()
     const nats = await this.#openNats(signal)
     await this.#startCore(directory, nats)
-    this.#health.set(API_SERVICE, ServingStatus.SERVING)
+    if (!this.#core?.failure) this.#health.set(API_SERVICE, ServingStatus.SERVING)
   }
 
   reload(config: Config): void {
@@ -202,6 +207,7 @@ class Server implements LiftbridgeServer {
     const portTls = readTls(tls)
     const pages = new HealthPages({
       checks: () => this.#checks(),
+      failure: () => this.#core?.failure,
       metrics: this.#metrics(() => port.connections),
     })
     const grpc = new GrpcServer({
@@ -276,6 +282,10 @@ class Server implements LiftbridgeServer {
       masterKey: this.#options.masterKey,
       advertised: () => this.address,
       ...(this.#options.onIdLost ? { onIdLost: this.#options.onIdLost } : {}),
+      onFailed: (error) => {
+        this.#health.set(API_SERVICE, ServingStatus.NOT_SERVING)
+        this.#options.onFailed?.(error)
+      },
     })
     this.#core = core
     this.#closers.set('core', () => core.stop())

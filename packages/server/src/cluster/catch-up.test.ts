@@ -19,7 +19,7 @@ test('refusals that come at once are not asked for again without a pause', async
   const waiting = indexToCatchUpWith({
     submit,
     obstacle: () => '',
-    isStopping: () => false,
+    ended: () => undefined,
     clock,
     logger: silentLogger,
   })
@@ -36,7 +36,7 @@ test('a server that is stopped does not wait for the metadata any longer', async
   const waiting = indexToCatchUpWith({
     submit: async () => GONE,
     obstacle: () => 'no leader',
-    isStopping: () => isStopping,
+    ended: () => (isStopping ? 'the server was stopped' : undefined),
     clock,
     logger: silentLogger,
   })

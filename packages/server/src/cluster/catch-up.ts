@@ -11,7 +11,8 @@ export interface CatchUpOptions {
   readonly submit: (request: MetadataRequest) => Promise<MetadataAnswer>
   /** What is in the way, in words; empty when nobody knows. */
   readonly obstacle: () => string
-  readonly isStopping: () => boolean
+  /** Why there is no use in waiting any longer; undefined while there is. */
+  readonly ended: () => string | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -21,14 +22,15 @@ const PAUSE_MS = 250
 
 /**
  * The index up to which the metadata must be applied here. Waits for as long as it takes, and says
- * so; rejects when the server is stopped meanwhile.
+ * so; rejects when `ended` says so.
  */
 export async function indexToCatchUpWith(options: CatchUpOptions): Promise<number> {
   const { clock, logger } = options
   for (;;) {
     const answer = await options.submit({ kind: 'read-index' })
     if (answer.kind === 'done') return answer.index
-    if (options.isStopping()) throw new Error('the server was stopped')
+    const ended = options.ended()
+    if (ended !== undefined) throw new Error(ended)
     logger.warn('waiting for the metadata', { reason: options.obstacle() || answer.text })
     await new Promise<void>((resolve) => clock.after(PAUSE_MS, resolve))
   }

@@ -14,6 +14,8 @@ const CHECK_EVERY_MS = 100
 
 export type PagesOptions = {
   readonly checks: () => readonly ReadinessCheck[]
+  /** Why only a restart can help this server; undefined while it can go on. */
+  readonly failure?: () => string | undefined
   /** `/metrics`; without it there is no such page. */
   readonly metrics?: { readonly contentType: string; read(): Promise<string> }
   /** Milliseconds of a clock that does not jump. */
@@ -21,7 +23,8 @@ export type PagesOptions = {
 }
 
 /**
- * `/healthz`: the process runs and its event loop turns. `/readyz`: 200 when clients can be
+ * `/healthz`: 200 when the process runs and its event loop turns; 503 when only a restart can help,
+ * which an application that the server runs in has to do. `/readyz`: 200 when clients can be
  * served, else 503; the body explains each check. `/metrics`: text for Prometheus.
  */
 export class HealthPages {
@@ -58,7 +61,7 @@ export class HealthPages {
     const { metrics } = this.#options
     if (method !== 'GET' && method !== 'HEAD') {
       reply(page(405, { error: 'only GET and HEAD are served here, and gRPC over HTTP/2' }))
-    } else if (path === '/healthz') reply(page(200, { status: 'ok' }))
+    } else if (path === '/healthz') reply(this.#health())
     else if (path === '/readyz') reply(this.#readiness())
     else if (path === '/metrics' && metrics !== undefined) {
       metrics.read().then(
@@ -68,6 +71,13 @@ export class HealthPages {
     } else {
       reply(page(404, { error: 'no such page: see /healthz, /readyz and /metrics' }))
     }
+  }
+
+  #health(): Page {
+    const reason = this.#options.failure?.()
+    return reason === undefined
+      ? page(200, { status: 'ok' })
+      : page(503, { status: 'failed', reason })
   }
 
   #readiness(): Page {

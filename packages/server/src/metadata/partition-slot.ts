@@ -97,6 +97,15 @@ export class PartitionSlot {
     this.#start()
   }
 
+  /** See `StreamWork.giveUpShared`; what is wanted has changed accordingly. */
+  giveUpShared(): void {
+    for (const held of [this.#running, this.#inFlight?.wanted]) {
+      const isShared = held !== undefined && held.partition.replicas.length > 1
+      if (isShared) this.#owner.superseded(held)
+    }
+    this.#start()
+  }
+
   #start(): void {
     // A busy slot reads the want again before it rests.
     if (this.#busy) return

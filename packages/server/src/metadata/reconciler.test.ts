@@ -298,3 +298,43 @@ test('after a restored snapshot everything is compared, and nothing is deleted f
     ]),
   )
 })
+
+test('what others hold as well is given up at once, and not opened again', async () => {
+  const { host, reconciler, apply, create } = scenario()
+  await reconciler.start([])
+  create('shared', 2, ['a', 'b'])
+  create('alone')
+  await settle()
+  const release = host.hold('open late@3/0 leader')
+  create('late', 1, ['a', 'b'])
+  await settle()
+  host.calls.length = 0
+  reconciler.giveUpShared()
+  assert.deepEqual(
+    host.calls.filter((call) => call.startsWith('supersede')),
+    ['supersede shared@1/0 leader', 'supersede shared@1/1 leader', 'supersede late@3/0 leader'],
+    'in the same turn, also what is still being opened',
+  )
+  release()
+  await settle()
+  assert.deepEqual(host.calls.filter((call) => call.startsWith('close')).toSorted(), [
+    'close late@3/0 leader',
+    'close shared@1/0 leader',
+    'close shared@1/1 leader',
+  ])
+  host.calls.length = 0
+  const change = {
+    kind: 'change-leader',
+    stream: 'shared',
+    partition: 0,
+    partitionEpoch: 0,
+  } as const
+  apply({ ...change, leader: 'a' })
+  reconciler.compareAll()
+  await settle()
+  assert.deepEqual(host.calls, [])
+  assert.deepEqual(
+    reconciler.running().map(({ stream }) => stream.name),
+    ['alone'],
+  )
+})

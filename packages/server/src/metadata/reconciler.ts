@@ -44,6 +44,7 @@ export class Reconciler {
   /** What was deleted after replay and before the start; undefined afterwards. */
   #early: StreamIdentity[] | undefined = []
   #stopped = false
+  #gaveUp = false
 
   constructor(options: ReconcilerOptions) {
     const { state, serverId, host, directories, clock, report } = options
@@ -54,7 +55,9 @@ export class Reconciler {
       // While the stream is there its work keeps the claim of the directory.
       if (this.#works.get(name) === work && !state.streams.has(name)) this.#works.delete(name)
     }
-    this.#context = { serverId, stream, host, directories, clock, limit, report, idle }
+    const hasGivenUp = (): boolean => this.#gaveUp
+    const shared = { serverId, stream, host, directories, clock, limit }
+    this.#context = { ...shared, report, hasGivenUp, idle }
   }
 
   /**
@@ -121,6 +124,15 @@ export class Reconciler {
    */
   fenced(stream: string, partition: number, reason: string): void {
     this.#works.get(stream)?.restart(partition, reason)
+  }
+
+  /**
+   * This server hears of no change any more, so it must hold no office that others could take over:
+   * partitions with other replicas are given up at once and not opened again. Returns at once.
+   */
+  giveUpShared(): void {
+    this.#gaveUp = true
+    for (const work of this.#works.values()) work.giveUpShared()
   }
 
   /** The partitions running now. */

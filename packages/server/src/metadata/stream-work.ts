@@ -32,6 +32,8 @@ export interface WorkContext {
   readonly clock: Clock
   readonly limit: ConcurrencyLimit
   readonly report: (report: ReconcilerReport) => void
+  /** See `Reconciler.giveUpShared`. */
+  readonly hasGivenUp: () => boolean
   /** Called when the work has nothing left to do. */
   readonly idle: (name: string, work: StreamWork) => void
 }
@@ -92,6 +94,14 @@ export class StreamWork {
     this.wake()
   }
 
+  /**
+   * This server must do nothing more for partitions that others hold as well: what runs of them
+   * acknowledges, serves and copies nothing from this moment on, and is closed.
+   */
+  giveUpShared(): void {
+    for (const slot of this.#slots.values()) slot.giveUpShared()
+  }
+
   /** What runs of a partition has to be closed and opened again. */
   restart(partition: number, reason: string): void {
     this.#slots.get(partition)?.restart(reason)
@@ -146,6 +156,7 @@ export class StreamWork {
     if (stream === undefined || partition === undefined) return { kind: 'absent' }
     const { serverId, directories } = this.#context
     if (partition.paused || !partition.replicas.includes(serverId)) return { kind: 'absent' }
+    if (this.#context.hasGivenUp() && partition.replicas.length > 1) return { kind: 'absent' }
     if (this.#removals.length > 0) return { kind: 'later' }
     const directory = directories.partitionPath(this.#name, id)
     return {

@@ -148,6 +148,7 @@ export class Cluster {
       nats: this.nats,
       config: serverConfig(this.plan, id, ids),
       onLog: (name, level, message, fields) => this.#onLog(name, level, message, fields),
+      onFailed: (failed) => this.#onFailed(failed),
       onFatal: (name, error) => {
         const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
         this.deaths.push(`${name} did not start: ${text}`)
@@ -158,6 +159,15 @@ export class Cluster {
     return machine
   }
 
+  /** The process ends by itself, and the machine's supervisor starts another. */
+  #onFailed(machine: Machine): void {
+    this.marks.hit('server.failed')
+    this.say(`${machine.name} ends: its metadata failed`)
+    for (const watcher of this.watchers) watcher.onDown?.(machine, 'kill')
+    machine.kill()
+    this.scheduler.after(SUPERVISOR_PAUSE_US, 'supervisor', () => machine.start())
+  }
+
   #onLog(name: string, level: LogLevel, message: string, fields: LogFields | undefined): void {
     const mark = markOfLog(message)
     if (mark !== undefined) this.marks.hit(mark)
@@ -166,6 +176,8 @@ export class Cluster {
     if (this.trace.isReadable) this.say(`${name} ${level}: ${message}${fieldsText(fields)}`)
   }
 }
+
+const SUPERVISOR_PAUSE_US = 1_000_000
 
 function serverConfig(plan: Plan, id: string, ids: readonly string[]): Config {
   return configFrom({

@@ -2,6 +2,7 @@
 import { apiMethods, ServerCore } from '@liftbridge/server'
 import type { Config, LogFields, LogLevel, Random } from '@liftbridge/server'
 import type { Method, MethodTable } from '@liftbridge/grpc'
+import { DiskError } from '@liftbridge/log'
 import { SimDisk } from '../disk.ts'
 import { cutAtRandom } from '../power-cut.ts'
 import type { SimRandom } from '../random.ts'
@@ -22,6 +23,8 @@ export interface MachineOptions {
   readonly nats: SimNats
   readonly config: Config
   readonly onLog: (machine: string, level: LogLevel, message: string, fields?: LogFields) => void
+  /** A server that only a restart can help is about to end its process. */
+  readonly onFailed: (machine: Machine) => void
   /** What a server could not survive. */
   readonly onFatal: (machine: string, error: unknown) => void
 }
@@ -86,7 +89,10 @@ export class Machine implements CallTarget {
     this.#disk.delay = (kind) => this.timing.pause(process, kind)
     process.after(0, 'boot', () => {
       this.#boot(process).catch((error: unknown) => {
-        if (process.alive) this.#options.onFatal(id, error)
+        if (!process.alive) return
+        // A disk that fails is none of the server's doing: it is tried again until it works.
+        if (error instanceof DiskError) this.#options.onFailed(this)
+        else this.#options.onFatal(id, error)
       })
     })
   }
@@ -149,6 +155,9 @@ export class Machine implements CallTarget {
       buses: { streams, publishes, raft, replication },
       masterKey: undefined,
       advertised: () => ({ host: id, port: 9292 }),
+      onFailed: () => {
+        if (process.alive) this.#options.onFailed(this)
+      },
     })
     this.#core = core
     this.#methods = apiMethods(() => core.context)

@@ -87,4 +87,30 @@ export const DISK_SCENARIOS: readonly Scenario[] = [
       return script.wait(6_000).publish(10).wait(5_000).plan()
     },
   },
+  {
+    number: 23,
+    name: 'D7: the disk fails under the metadata of a partition leader, and then a follower dies',
+    plan: (seed) => {
+      const script = new Script(seed, { servers: 5 }).create({ minIsr: 2, replicas: 3 })
+      script.publish(20).wait(1_000)
+      script.do({ kind: 'disk-error', server: leader, operation: 'sync', lie: false, forMs: 3_000 })
+      for (let round = 0; round < 10; round++) script.readonly(false).wait(100)
+      script.wait(3_000).publish(3).wait(2_000).kill(follower, 60_000).wait(20_000)
+      return script.publish(3).wait(10_000).plan()
+    },
+  },
+  {
+    number: 107,
+    name: 'R3: power goes after the high watermark was written down, with records not yet synced',
+    plan: (seed) => {
+      const settings = { servers: 1, syncUs: 3_000, segmentBytes: 65_536 }
+      const script = new Script(seed, settings).create({ replicas: 1 }).wait(500)
+      for (let round = 0; round < 5; round++) {
+        script.wait(5_200)
+        for (let sent = 0; sent < 40 + round; sent++) script.publish(1, 'leader').wait(10)
+        script.powerCut([0], 500).wait(5_000)
+      }
+      return script.publish(5).wait(3_000).plan()
+    },
+  },
 ]

@@ -210,12 +210,12 @@ export class Nemesis {
     }
   }
 
-  /** Fails every third or so of the chosen operations below the streams; never of the metadata. */
+  /** Fails every third or so of the chosen operations on the streams and on the metadata. */
   #diskFault(
     action: Extract<FaultAction, { kind: 'disk-error' }>,
     operation: { readonly kind: string; readonly path: string },
   ): DiskFault | undefined {
-    if (operation.kind !== action.operation || !operation.path.includes('/streams/'))
+    if (operation.kind !== action.operation || !/\/(streams|raft)\//.test(operation.path))
       return undefined
     if (!this.#cluster.random.of(`disk error ${action.server}`).chance(0.3)) return undefined
     this.#cluster.marks.hit(`disk.${action.operation}-error`)
