@@ -282,9 +282,11 @@ describe('a new cluster', () => {
 
   it('by a seed that comes after those who wait for it', async () => {
     const world = new RaftWorld(5)
+    const { lines, logger } = listeningLogger()
     for (const id of ['b', 'c']) await world.start(id)
     await world.pass(3_000)
-    await world.start('a', SEED)
+    await world.start('a', { ...SEED, logger })
+    assert.ok(lines.some((line) => line.includes('without raft.bootstrap.seed from now on')))
     await world.untilTrue(() => ['a', 'b', 'c'].every((id) => isWhole(world, id)))
     assert.deepEqual(voters(world, 'a').toSorted(), ['a', 'b', 'c'])
   })

@@ -25,6 +25,11 @@ export interface FirstState {
   readonly progress: JoinProgress
 }
 
+/** With its disk lost and the others down, a seed would take their silence for a new beginning. */
+const REMOVE_THE_SEED =
+  'if others are to join this cluster, start this server without raft.bootstrap.seed from now on: ' +
+  'should it lose its disk, the flag would found a second cluster while the others are down'
+
 /** How long the first start waits for NATS. */
 const CONNECT_WAIT_MS = 20_000
 const RETRY_MS = 500
@@ -57,6 +62,7 @@ export const firstState = async (options: FirstStateOptions): Promise<FirstState
   }
   const servers = plan.configuration.servers.map(({ id }) => id)
   logger.info('bootstrapping a new metadata cluster', { servers })
+  if (settings.bootstrapPeers.length === 0) logger.info(REMOVE_THE_SEED)
   await store.setJoinStage(undefined)
   const first = bootstrapState(plan.configuration)
   await store.persist({
