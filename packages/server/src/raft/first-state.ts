@@ -62,7 +62,7 @@ export const firstState = async (options: FirstStateOptions): Promise<FirstState
   }
   const servers = plan.configuration.servers.map(({ id }) => id)
   logger.info('bootstrapping a new metadata cluster', { servers })
-  if (settings.bootstrapPeers.length === 0) logger.info(REMOVE_THE_SEED)
+  if (settings.bootstrapPeers.length === 0) logger.warn(REMOVE_THE_SEED)
   await store.setJoinStage(undefined)
   const first = bootstrapState(plan.configuration)
   await store.persist({
