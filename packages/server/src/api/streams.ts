@@ -1,5 +1,5 @@
 /** CreateStream, DeleteStream, PauseStream and SetStreamReadonly. */
-import { GrpcError, GrpcStatus } from '@liftbridge/grpc'
+import { GrpcError, GrpcStatus, type ServerCall } from '@liftbridge/grpc'
 import {
   checkDeleteStream,
   parseCreateStream,
@@ -16,7 +16,11 @@ const EMPTY_RESPONSE = new Uint8Array(0)
 /** Opening a partition takes milliseconds; a CreateStream that waits longer answers all the same. */
 const SETTLE_MS = 5_000
 
-export async function createStream(context: ApiContext, bytes: Uint8Array): Promise<Uint8Array> {
+export async function createStream(
+  context: ApiContext,
+  bytes: Uint8Array,
+  { signal }: ServerCall,
+): Promise<Uint8Array> {
   const request = decodeRequest(api.CreateStreamRequestSchema, bytes)
   const { namespace } = context.subjects
   const parsed = parseCreateStream(request, { namespace, limits: LIMITS })
@@ -26,7 +30,11 @@ export async function createStream(context: ApiContext, bytes: Uint8Array): Prom
     const reason = masterKeyProblem(context.masterKey)
     if (reason !== undefined) throw new LiftbridgeError('encryption.precondition', { reason })
   }
-  const answer = await context.controller.submit({ kind: 'create-stream', stream })
+  const answer = await context.controller.submit(
+    { kind: 'create-stream', stream },
+    undefined,
+    signal,
+  )
   if (answer.kind === 'rejected') throw rejection(answer)
   // Whoever creates a stream may publish and subscribe at once [LB clients 2.0.13].
   const ids = Array.from({ length: stream.partitions }, (_, id) => id)
@@ -34,12 +42,20 @@ export async function createStream(context: ApiContext, bytes: Uint8Array): Prom
   return EMPTY_RESPONSE
 }
 
-export async function deleteStream(context: ApiContext, bytes: Uint8Array): Promise<Uint8Array> {
+export async function deleteStream(
+  context: ApiContext,
+  bytes: Uint8Array,
+  { signal }: ServerCall,
+): Promise<Uint8Array> {
   const { name } = decodeRequest(api.DeleteStreamRequestSchema, bytes)
   const check = checkDeleteStream(name)
   if (check.kind === 'rejected') throw rejection(check)
   const partitions = context.metadata.state.streams.get(name)?.partitions ?? []
-  const outcome = await context.controller.submit({ kind: 'delete-stream', stream: name })
+  const outcome = await context.controller.submit(
+    { kind: 'delete-stream', stream: name },
+    undefined,
+    signal,
+  )
   if (outcome.kind === 'rejected') throw rejection(outcome)
   // Nothing is stored and acknowledged here any more that would go with the stream.
   const ids = partitions.map(({ id }) => id)

@@ -98,11 +98,13 @@ export class Controller {
   /**
    * Carries a change through. Never rejects: a refusal is a value, with INTERNAL when nobody could
    * be asked, or the answer did not come in time; the change may then take effect later. Resolves
-   * after the change is visible here.
+   * after the change is visible here. When `signal` aborts no further attempt is made: a change
+   * whose caller has given up must not take effect after others that the caller made since.
    */
   async submit(
     request: MetadataRequest,
     timeoutMs: number = REQUEST_TIMEOUT_MS,
+    signal?: AbortSignal,
   ): Promise<MetadataAnswer> {
     const { clock } = this.#options
     const deadlineMs = clock.monotonicMs() + timeoutMs
@@ -110,7 +112,7 @@ export class Controller {
       const attempt = await this.#attempt(request, deadlineMs)
       if (attempt.kind !== 'again') return attempt
       const left = deadlineMs - clock.monotonicMs()
-      if (this.#stopped || left <= 0) return rejected('INTERNAL', attempt.reason)
+      if (this.#stopped || left <= 0 || signal?.aborted) return rejected('INTERNAL', attempt.reason)
       await new Promise<void>((resolve) => clock.after(Math.min(RETRY_MS, left), resolve))
     }
   }
