@@ -114,6 +114,8 @@ export type Operation<Kind extends OperationKind = OperationKind> = {
 export interface Effect {
   /** Streams created, changed or removed. */
   readonly streams: readonly string[]
+  /** Of the one stream that was changed, the only partitions that were; absent: any may be. */
+  readonly partitions?: readonly number[]
   /** Streams removed: the only reason there is to delete their data [M9]. */
   readonly deleted?: readonly StreamIdentity[]
   /** Answer to a join or the creation of a group. */

@@ -48,8 +48,8 @@ export const changeLeader: Rules<'change-leader'> = {
       : rejected('FAILED_PRECONDITION', `Not in the ISR: ${change.leader} ${nameOf(change)}`)
   },
 
-  apply: (state, { stream, partition: id, leader }, index) =>
-    changeStream(state, stream, (old) =>
+  apply: (state, { stream, partition: id, leader }, index) => ({
+    ...changeStream(state, stream, (old) =>
       changePartitions(old, [id], (partition) => ({
         ...partition,
         leader,
@@ -57,6 +57,8 @@ export const changeLeader: Rules<'change-leader'> = {
         epoch: index,
       })),
     ),
+    partitions: [id],
+  }),
 }
 
 const checkIsrChange = (state: MetadataView, change: IsrChange): Check => {
@@ -94,13 +96,15 @@ const changeIsr = (
   ref: PartitionRef,
   index: LogIndex,
   change: (isr: PartitionState['isr']) => PartitionState['isr'],
-): ReturnType<Rules<OperationKind>['apply']> =>
-  changeStream(state, ref.stream, (old) =>
+): ReturnType<Rules<OperationKind>['apply']> => ({
+  ...changeStream(state, ref.stream, (old) =>
     changePartitions(old, [ref.partition], (partition) => ({
       ...partition,
       isr: change(partition.isr),
       epoch: index,
     })),
-  )
+  ),
+  partitions: [ref.partition],
+})
 
 const nameOf = (ref: PartitionRef): string => `[stream=${ref.stream}, partition=${ref.partition}]`

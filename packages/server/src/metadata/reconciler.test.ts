@@ -338,3 +338,23 @@ test('what others hold as well is given up at once, and not opened again', async
     ['alone'],
   )
 })
+
+test('a change of one partition costs nothing for the others of its stream', async () => {
+  const { host, reconciler, apply, create } = scenario()
+  await reconciler.start([])
+  const count = 1_024
+  create('wide', count, ['a', 'b'])
+  for (let round = 0; round < 20; round++) await settle()
+  const partitionPath = host.partitionPath.bind(host)
+  let asked = 0
+  host.partitionPath = (stream, partition) => {
+    asked++
+    return partitionPath(stream, partition)
+  }
+  const change = { kind: 'change-leader', stream: 'wide', partitionEpoch: 0, leader: 'b' } as const
+  for (let partition = 0; partition < count; partition++) apply({ ...change, partition })
+  assert.ok(asked <= 10 * count, `${asked} looks at what is wanted for ${count} changes`)
+  for (let round = 0; round < 20; round++) await settle()
+  const updates = host.calls.filter((call) => call.startsWith('update'))
+  assert.equal(updates.length, count, 'each was brought in line')
+})

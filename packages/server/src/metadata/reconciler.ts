@@ -91,7 +91,7 @@ export class Reconciler {
       return
     }
     for (const stream of outcome.deleted ?? []) this.#workOf(stream.name).deleted(stream)
-    for (const name of outcome.streams) this.#workOf(name).wake()
+    for (const name of outcome.streams) this.#workOf(name).wake(outcome.partitions)
   }
 
   /**

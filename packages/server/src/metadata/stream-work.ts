@@ -77,8 +77,16 @@ export class StreamWork {
     for (const slot of this.#slots.values()) if (slot.running !== undefined) yield slot.running
   }
 
-  /** The stream, or some of it, may have changed. */
-  wake(): void {
+  /**
+   * The stream may have changed, or only the partitions named: a failover changes a thousand of one
+   * stream one after the other, and each must cost no more than itself.
+   */
+  wake(partitions?: readonly number[]): void {
+    if (partitions !== undefined) {
+      for (const id of partitions) this.#wakeOne(id)
+      this.#removeNext()
+      return
+    }
     const stream = this.#context.stream(this.#name)
     for (const { id } of stream?.partitions ?? []) {
       // A slot is made only for what is to run here; existing ones are woken below.
@@ -86,6 +94,10 @@ export class StreamWork {
     }
     for (const slot of this.#slots.values()) slot.wake()
     this.#removeNext()
+  }
+
+  #wakeOne(id: number): void {
+    if (this.#slots.has(id) || this.#want(id).kind === 'running') this.#slotOf(id).wake()
   }
 
   /** The committed deletion of an incarnation. */
