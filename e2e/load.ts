@@ -38,6 +38,13 @@ let writersMade = 0
 
 export type PublisherOptions = {
   readonly window: number
+  /**
+   * Until the first ack no more messages than this may wait for theirs; the whole window when
+   * absent. Who gives up silent calls and tries again needs it: each try would leave a window
+   * behind that a slow server has to work off first, and the next try would find it more silent
+   * still.
+   */
+  readonly firstWindow?: number
   readonly counts: LoadCounts
   /** Taken in turn; a mix of all when absent. */
   readonly policies?: readonly AckPolicy[]
@@ -49,6 +56,7 @@ export class Publisher {
   readonly #call: RawCall
   readonly #writer: Writer
   readonly #window: number
+  readonly #firstWindow: number
   readonly #counts: LoadCounts
   readonly #reader = new FieldReader()
   readonly #inner = new FieldReader()
@@ -58,6 +66,7 @@ export class Publisher {
   readonly #policies: readonly AckPolicy[]
   readonly #onAck: (() => void) | undefined
   #outstanding = 0
+  #hasAck = false
   #stopped = false
   #fault: Error | undefined
   #wake: (() => void) | undefined
@@ -70,6 +79,7 @@ export class Publisher {
     this.#messageMaxBytes = this.#address.length + OTHER_FIELDS_MAX_BYTES
     this.#writer = target.history.addWriter(writersMade++)
     this.#window = options.window
+    this.#firstWindow = options.firstWindow ?? options.window
     this.#counts = options.counts
     this.#call.onMessages(
       (bytes, start, end) => this.#onResponse(bytes, start, end),
@@ -84,14 +94,19 @@ export class Publisher {
 
   /** Publishes `batch` messages at a time, `batchesPerSecond`, until stopped. */
   async run(batch: number, batchesPerSecond: number): Promise<void> {
-    const began = performance.now()
+    let began = performance.now()
     for (let sent = 0; !this.#stopped; sent++) {
       const dueMs = began + (sent * 1000) / batchesPerSecond
       // An ack that arrives ends a pause, but not the wait for the next batch's time.
       while (!this.#stopped && dueMs - performance.now() > 1) {
         await this.#pause(dueMs - performance.now())
       }
-      while (!this.#stopped && this.#outstanding + batch > this.#window) await this.#pause(1_000)
+      const [hadAck, readyMs] = [this.#hasAck, performance.now()]
+      while (!this.#stopped && this.#outstanding + batch > this.#openWindow) {
+        await this.#pause(1_000)
+      }
+      // What the first ack held up is not made up for.
+      if (!hadAck) began += performance.now() - readyMs
       if (this.#stopped) return
       this.#call.write(this.#encodeBatch(batch))
       if (this.#call.needsDrain) await this.#call.drained()
@@ -125,6 +140,10 @@ export class Publisher {
 
   get outstanding(): number {
     return this.#outstanding
+  }
+
+  get #openWindow(): number {
+    return this.#hasAck ? this.#window : this.#firstWindow
   }
 
   #encodeBatch(batch: number): Buffer {
@@ -176,6 +195,7 @@ export class Publisher {
     if (error === undefined) {
       this.#writer.ok(sequence, offset)
       this.#counts.acked[policy]++
+      this.#hasAck = true
       this.#onAck?.()
       return
     }

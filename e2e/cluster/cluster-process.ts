@@ -120,7 +120,12 @@ export class ClusterProcess {
 
   async restart(member: Member): Promise<void> {
     this.spawn(member)
-    await member.server.ready(READY_WITHIN_MS)
+    await this.ready(member)
+  }
+
+  /** Until it says so in `/readyz`; rejects when it ended, or is not within a minute. */
+  ready(member: Member): Promise<void> {
+    return member.server.ready(READY_WITHIN_MS)
   }
 
   /** What the server forgets comes back from the others. */

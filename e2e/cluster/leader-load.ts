@@ -88,6 +88,7 @@ export class LeaderLoad {
     const { target, counts, ratePerSecond } = this.#options
     const publisher: Publisher = new Publisher(connection, target, {
       window: WINDOW,
+      firstWindow: BATCH,
       counts,
       policies: ['ALL'],
       onAck: () => this.#acked(publisher),
