@@ -114,13 +114,21 @@ export class MetadataState implements MetadataView {
   }
 
   putStream(stream: StreamState): void {
-    this.#forgetStream(stream.name)
+    // What both have is not counted again: a change of one partition of many must cost little.
+    const old = this.#streams.get(stream.name)?.partitions ?? []
+    this.#count(
+      old.filter((partition) => stream.partitions[partition.id] !== partition),
+      -1,
+    )
+    this.#count(
+      stream.partitions.filter((partition) => old[partition.id] !== partition),
+      1,
+    )
     this.#streams.set(stream.name, stream)
-    this.#countStream(stream, 1)
   }
 
   removeStream(name: string): void {
-    this.#forgetStream(name)
+    this.#count(this.#streams.get(name)?.partitions ?? [], -1)
     this.#streams.delete(name)
   }
 
@@ -135,19 +143,14 @@ export class MetadataState implements MetadataView {
     this.#groups.delete(id)
   }
 
-  #forgetStream(name: string): void {
-    const old = this.#streams.get(name)
-    if (old !== undefined) this.#countStream(old, -1)
-  }
-
   #forgetGroup(id: string): void {
     const old = this.#groups.get(id)
     if (old !== undefined) this.#add(old.coordinator, { ...NO_LOAD, coordinated: -1 })
   }
 
-  #countStream(stream: StreamState, sign: 1 | -1): void {
-    this.#partitionCount += sign * stream.partitions.length
-    for (const partition of stream.partitions) {
+  #count(partitions: readonly PartitionState[], sign: 1 | -1): void {
+    this.#partitionCount += sign * partitions.length
+    for (const partition of partitions) {
       if (partition.paused) continue
       for (const replica of partition.replicas) {
         this.#add(replica, { ...NO_LOAD, partitions: sign })
