@@ -5,32 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { NatsLimits } from './limits.ts'
 import { QUIET, RawClient } from './suite/raw-client.suite.ts'
 import { NatsServer, type NatsServerEvent } from './server.ts'
-
-interface Running {
-  readonly server: NatsServer
-  readonly events: NatsServerEvent[]
-  readonly open: (hello?: string) => Promise<RawClient>
-}
-
-async function start(limits: Partial<NatsLimits> = {}): Promise<Running> {
-  const events: NatsServerEvent[] = []
-  const server = new NatsServer({ port: -1, limits, onEvent: (event) => events.push(event) })
-  await server.listen()
-  const address = { host: '127.0.0.1', port: server.port }
-  return { server, events, open: (hello) => RawClient.open(address, hello) }
-}
-
-/** A condition that stays for ever fails its test; it must not keep the process. */
-async function whileTrue(condition: () => boolean): Promise<void> {
-  const endsMs = performance.now() + 30_000
-  while (condition()) {
-    assert.ok(performance.now() < endsMs, `after 30 s still: ${condition.toString()}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
+import { start } from './suite/running-server.suite.ts'
 
 test('a port that is taken is refused with the name of the setting', async () => {
   const { server } = await start()
@@ -107,112 +84,6 @@ test('a client that answers pings stays', async () => {
   assert.equal(await client.untilPong(), '')
   await client.close()
   await server.close()
-})
-
-/** A subscriber that does not read, and the bytes a publisher can push at it. */
-async function stuck({ open }: Running): Promise<RawClient> {
-  const client = await open(`${QUIET}SUB flood 1\r\n`)
-  await client.untilPong()
-  client.socket.pause()
-  return client
-}
-
-test('a subscriber that does not read is cut at the bound, others go on', async () => {
-  const running = await start({
-    maxPendingBytes: 1_000_000,
-    congestedBytes: 900_000,
-    holdMaxMs: 1,
-  })
-  const slow = await stuck(running)
-  const publisher = await running.open()
-  const block = `PUB flood 100000\r\n${'x'.repeat(100_000)}\r\n`
-  for (let i = 0; i < 300 && running.server.stats.connections === 2; i++) {
-    publisher.send(block)
-    await publisher.untilPong()
-  }
-  const closed = running.events.find((event) => event.kind === 'client-closed')
-  assert.equal(closed?.reason, 'slow consumer')
-  assert.equal(running.server.stats.subscriptions, 0)
-  assert.ok(running.server.stats.pendingBytes < 100_000)
-  slow.socket.destroy()
-  await publisher.close()
-  await running.server.close()
-})
-
-test('all clients together are bounded too', async () => {
-  const running = await start({
-    maxTotalPendingBytes: 1_000_000,
-    congestedBytes: 300_000,
-    holdMaxMs: 1,
-  })
-  const slow = await Promise.all([stuck(running), stuck(running), stuck(running)])
-  const publisher = await running.open()
-  const block = `PUB flood 100000\r\n${'x'.repeat(100_000)}\r\n`
-  for (let i = 0; i < 300 && running.server.stats.connections > 2; i++) {
-    publisher.send(block)
-    await publisher.untilPong()
-    assert.ok(running.server.stats.pendingBytes < 1_500_000)
-  }
-  assert.ok(running.server.stats.connections <= 2)
-  for (const client of slow) client.socket.destroy()
-  await publisher.close()
-  await running.server.close()
-})
-
-test('a socket that takes nothing for the write deadline is cut', async () => {
-  const running = await start({ writeDeadlineMs: 40, holdMaxMs: 1 })
-  const slow = await stuck(running)
-  const publisher = await running.open()
-  const block = `PUB flood 1000000\r\n${'x'.repeat(1_000_000)}\r\n`
-  for (let i = 0; i < 20; i++) {
-    publisher.send(block)
-    await publisher.untilPong()
-  }
-  await whileTrue(() => running.server.stats.connections > 1)
-  assert.equal(running.server.stats.pendingBytes, 0)
-  slow.socket.destroy()
-  await publisher.close()
-  await running.server.close()
-})
-
-test('a publisher is held back while its subscriber is behind, and nothing is lost', async () => {
-  const running = await start({
-    congestedBytes: 100_000,
-    holdMaxMs: 60_000,
-    stuckAfterMs: 60_000,
-  })
-  const slow = await stuck(running)
-  const publisher = await running.open()
-  const block = `PUB flood 10000\r\n${'x'.repeat(10_000)}\r\n`
-  for (let i = 0; i < 2000; i++) publisher.send(block)
-  // 20 MB are on the way: more than the sockets hold. What waits in the server stays small.
-  await whileTrue(() => running.server.stats.pendingBytes < 100_000)
-  for (let i = 0; i < 200; i++) {
-    await new Promise((resolve) => setImmediate(resolve))
-    assert.ok(running.server.stats.pendingBytes < 100_000 + 2 * 65_536 + 100_000)
-  }
-  slow.socket.resume()
-  await publisher.untilPong()
-  assert.equal(
-    (await slow.untilPong()).length,
-    2000 * (10_000 + 'MSG flood 1 10000\r\n\r\n'.length),
-  )
-  await Promise.all([slow.close(), publisher.close()])
-  await running.server.close()
-})
-
-test('a subscriber that counts as stuck holds nobody back', async () => {
-  // A hold would last a minute, longer than the test may.
-  const running = await start({ congestedBytes: 100_000, holdMaxMs: 60_000, stuckAfterMs: 0 })
-  const slow = await stuck(running)
-  const publisher = await running.open()
-  const block = `PUB flood 10000\r\n${'x'.repeat(10_000)}\r\n`
-  for (let i = 0; i < 2000; i++) publisher.send(block)
-  await publisher.untilPong()
-  assert.ok(running.server.stats.pendingBytes > 1_000_000)
-  slow.socket.destroy()
-  await publisher.close()
-  await running.server.close()
 })
 
 test('closing sends what waits and hangs up', async () => {
