@@ -17,8 +17,11 @@ import { RaftStoreUnreadable } from './unreadable.ts'
 const SEGMENT_MAX_BYTES = 4 * 1024 * 1024
 /** Raft's terms stand in the values; to the records' own epochs a Raft log is one epoch. */
 const LEADER_EPOCH = 1
-/** Writing down how far the log is durable costs as much as an append; once for many will do. */
-const CHECKPOINT_PAUSE_MS = 1_000
+/**
+ * Writing down how far the log is durable costs as much as an append; once for many will do. What
+ * was synced within this time before a kill has no witness yet, so it is short.
+ */
+const MARK_PAUSE_MS = 200
 /** Directories of a log carry the index of its first entry, in as many digits as segments have. */
 const DIRECTORY_NAME = /^\d{20}$/
 const SEGMENT_NAME = /^(\d{20})\.log$/
@@ -38,9 +41,9 @@ export interface EntryLogOptions {
  * first entry: offset = index - that index. When a snapshot replaces the log, a new directory
  * takes its place; the older one goes only after the new one is durable.
  *
- * One caller at a time; nothing is durable before `sync`. The high watermark's file follows within
- * a second and never names what was not synced, so that at the next start damage to what was
- * answered is told from the torn end of what was not [T1, T2].
+ * One caller at a time; nothing is durable before `sync`. The high watermark's file, the *mark*,
+ * follows at once, or soon when many come, and never names what was not synced, so that at the next
+ * start damage to what was answered is told from the torn end of what was not [T1, T2].
  */
 export class EntryLog {
   readonly #options: EntryLogOptions
@@ -49,7 +52,10 @@ export class EntryLog {
   #base: Index
   /** Directories of logs that this one has replaced. */
   #stale: readonly string[]
-  #checkpointTimer: Timer | undefined
+  /** Runs while the mark was written a moment ago. */
+  #markPause: Timer | undefined
+  /** More became durable during the pause. */
+  #isMarkDue = false
 
   private constructor(
     options: EntryLogOptions,
@@ -147,12 +153,17 @@ export class EntryLog {
   async sync(): Promise<void> {
     await this.#log.sync()
     this.#log.advanceHighWatermark(this.#log.syncedOffset)
-    this.#checkpointTimer ??= this.#options.clock.after(CHECKPOINT_PAUSE_MS, () => {
-      this.#checkpointTimer = undefined
-      this.#log.checkpoint().catch(() => {
-        // Only a hint: the next sync tries again, and so does closing.
-      })
-    })
+    if (this.#markPause === undefined) this.#writeMark()
+    else this.#isMarkDue = true
+  }
+
+  /**
+   * Writes down that all that was found on opening is durable, which the opening saw to: without
+   * it, a server that is killed and started without a write in between has no witness of its end.
+   */
+  async markAll(): Promise<void> {
+    this.#log.advanceHighWatermark(this.#log.syncedOffset)
+    await this.#log.checkpoint().catch(later)
   }
 
   /** Removes an entry and all after it, durably. */
@@ -170,8 +181,7 @@ export class EntryLog {
     await disk.syncDirectory(pathOf(this.#options, nextIndex))
     await disk.syncDirectory(directory)
     const replaced = this.#log
-    this.#checkpointTimer?.cancel()
-    this.#checkpointTimer = undefined
+    this.#cancelMark()
     this.#stale = [...this.#stale, nameOf(this.#base)]
     this.#log = log
     this.#base = nextIndex
@@ -197,9 +207,24 @@ export class EntryLog {
   }
 
   async close(): Promise<void> {
-    this.#checkpointTimer?.cancel()
-    this.#checkpointTimer = undefined
+    this.#cancelMark()
     await this.#log.close()
+  }
+
+  /** Nobody waits for the mark: answers need what it speaks of, not the mark itself. */
+  #writeMark(): void {
+    this.#isMarkDue = false
+    this.#markPause = this.#options.clock.after(MARK_PAUSE_MS, () => {
+      this.#markPause = undefined
+      if (this.#isMarkDue) this.#writeMark()
+    })
+    this.#log.checkpoint().catch(later)
+  }
+
+  #cancelMark(): void {
+    this.#markPause?.cancel()
+    this.#markPause = undefined
+    this.#isMarkDue = false
   }
 
   async #write(): Promise<void> {
@@ -222,6 +247,9 @@ export class EntryLog {
     return found
   }
 }
+
+/** A mark that could not be written is written after the next sync, or on closing. */
+const later = (): void => {}
 
 const nameOf = (base: Index): string => String(base).padStart(20, '0')
 

@@ -123,6 +123,7 @@ export class RaftStore {
     assertRemembered(directory, hardState, lastTerm)
     // Only now is it known that nothing older is needed.
     await log.removeReplaced()
+    await log.markAll()
     await snapshots.removeUnfinished()
     const store = new RaftStore(options, log, snapshots)
     await store.#reserve.fill()
