@@ -9,7 +9,7 @@
  */
 import { decodeText, encodeText, type ClusterSubjects } from '@liftbridge/wire'
 import type { Bus, BusMessage, BusSubscription } from '../bus.ts'
-import type { Clock, Random } from '../clock.ts'
+import type { Clock, Random, Timer } from '../clock.ts'
 import type { HostPort } from '../config/addresses.ts'
 import { formatHostPort } from '../config/addresses.ts'
 import type { Logger } from '../logging/logger.ts'
@@ -40,6 +40,8 @@ export class ServerClaim {
   readonly #run: string
   #subscription: BusSubscription | undefined
   #askedMs = Number.NEGATIVE_INFINITY
+  /** The next question, when another run has been heard of. */
+  #next: Timer | undefined
   #stopped = false
 
   constructor(options: ServerClaimOptions) {
@@ -65,6 +67,7 @@ export class ServerClaim {
   /** Idempotent. */
   stop(): void {
     this.#stopped = true
+    this.#next?.cancel()
     this.#subscription?.unsubscribe()
     this.#subscription = undefined
   }
@@ -78,10 +81,14 @@ export class ServerClaim {
     } catch {
       // NATS has gone: both ask again when it is back.
     }
-    if (clock.monotonicMs() - this.#askedMs >= ASK_AGAIN_MS) this.#askAgain()
+    // The last question may have come before the other one listened.
+    const waitMs = Math.max(0, this.#askedMs + ASK_AGAIN_MS - clock.monotonicMs())
+    this.#next ??= clock.after(waitMs, () => this.#askAgain())
   }
 
   #askAgain(): void {
+    this.#next?.cancel()
+    this.#next = undefined
     if (this.#stopped) return
     this.#askedMs = this.#options.clock.monotonicMs()
     void this.#ask().then((holder) => {
