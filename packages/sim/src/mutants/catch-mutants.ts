@@ -33,6 +33,8 @@ export interface Caught {
   readonly name: string
   /** The violation; undefined: nobody caught it. */
   readonly by: string | undefined
+  /** Why it is no surprise when nobody caught it. */
+  readonly knownMissed: string | undefined
   /** What caught it, and whether that was known before. */
   readonly witness: Witness | undefined
   readonly isNew: boolean
@@ -66,7 +68,7 @@ export async function catchMutants(options: CatchOptions): Promise<readonly Caug
         const result = await catchMutant(mutant, sound, options).catch((error: unknown) => {
           const text = error instanceof Error ? error.message : String(error)
           options.say(`DIED    ${mutant.name}: ${text}`)
-          return { ...NOT_CAUGHT, name: mutant.name }
+          return { ...NOT_CAUGHT, name: mutant.name, knownMissed: undefined }
         })
         caught.push(result)
         options.say(lineOf(mutant, result))
@@ -79,8 +81,13 @@ export async function catchMutants(options: CatchOptions): Promise<readonly Caug
   return caught
 }
 
-function lineOf({ name, breaks }: Mutant, { by, witness, isNew, runs, seconds }: Caught): string {
+function lineOf(
+  { name, breaks, knownMissed }: Mutant,
+  { by, witness, isNew, runs, seconds }: Caught,
+): string {
   const took = `${seconds.toFixed(1)} s`
+  if (by === undefined && knownMissed !== undefined)
+    return `not caught (known): ${name}: ${knownMissed} (${runs} runs, ${took})`
   if (by === undefined || witness === undefined)
     return `MISSED  ${name}: ${breaks} (${runs} runs, ${took})`
   const found = isNew ? `, found after ${runs} runs; record it in witnesses.ts` : ''
@@ -88,7 +95,7 @@ function lineOf({ name, breaks }: Mutant, { by, witness, isNew, runs, seconds }:
 }
 
 async function catchMutant(mutant: Mutant, sound: Worker, options: CatchOptions): Promise<Caught> {
-  const { name } = mutant
+  const { name, knownMissed } = mutant
   const started = performance.now()
   const seconds = (): number => (performance.now() - started) / 1_000
   const mutated = new Worker({
@@ -108,11 +115,12 @@ async function catchMutant(mutant: Mutant, sound: Worker, options: CatchOptions)
       const otherwise = await violationOf(sound, plan)
       if (otherwise === undefined) {
         const isNew = witness !== known
-        return { name, by: by.slice(0, 160), witness, isNew, runs, seconds: seconds() }
+        const text = by.slice(0, 160)
+        return { name, by: text, knownMissed, witness, isNew, runs, seconds: seconds() }
       }
       options.say(`UNSOUND ${name}: without it ${witnessText(witness)} fails as well: ${otherwise}`)
     }
-    return { ...NOT_CAUGHT, name, runs, seconds: seconds() }
+    return { ...NOT_CAUGHT, name, knownMissed, runs, seconds: seconds() }
   } finally {
     mutated.stop()
   }

@@ -19,6 +19,8 @@ export interface Mutant {
   readonly edits: readonly Edit[]
   /** What runs show it best; any when absent. */
   readonly draw?: DrawOptions
+  /** Why nothing finds it yet; it is told, but fails nothing, as long as that is so. */
+  readonly knownMissed?: string
 }
 
 /** The environment variable that names the mutant of a process. */

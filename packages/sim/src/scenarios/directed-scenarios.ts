@@ -57,7 +57,7 @@ export const DIRECTED_SCENARIOS: readonly Scenario[] = [
       script.wait(5_900)
       script.do({ kind: 'disk-slow', server: latest, forMs: 6_000, syncUs: 400_000 })
       slowRaft(script, 300, 4_000)
-      return script.wait(700).trickle(80, 30).wait(8_000).plan()
+      return script.wait(500).trickle(80, 30).wait(8_000).plan()
     },
   },
   {
@@ -65,9 +65,9 @@ export const DIRECTED_SCENARIOS: readonly Scenario[] = [
     name: 'KIP-966: a replica comes back to the ISR, and its disk is slow to take what it missed',
     plan: (seed) => {
       const script = new Script(seed).create({ minIsr: 2 }).publish(5).wait(300)
-      script.kill(follower, 7_000).wait(4_500).publish(20).wait(1_500)
-      script.do({ kind: 'disk-slow', server: latest, forMs: 8_000, syncUs: 900_000 })
-      slowRaft(script.publish(20), 100, 6_000)
+      script.kill(follower, 7_000)
+      script.do({ kind: 'disk-slow', server: latest, forMs: 14_000, syncUs: 900_000 })
+      slowRaft(script.wait(4_500).publish(20).wait(1_500).publish(20), 100, 6_000)
       return script.wait(9_000).publish(5).wait(5_000).plan()
     },
   },
