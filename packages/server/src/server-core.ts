@@ -8,6 +8,7 @@ import type { Outcome, StreamDefaults } from '@liftbridge/metadata'
 import type { RaftStatus } from '@liftbridge/raft'
 import { ClusterSubjects } from '@liftbridge/wire'
 import type { ApiContext } from './api/context.ts'
+import { autoPause } from './cluster/auto-pause.ts'
 import { Brokers } from './cluster/brokers.ts'
 import { indexToCatchUpWith } from './cluster/catch-up.ts'
 import { CatchingUp } from './cluster/catching-up.ts'
@@ -337,7 +338,8 @@ export class ServerCore {
       directory: this.#directory,
       config: () => this.#config,
       partitions,
-      pause: (stream, partition) => this.#autoPause(controller, stream, partition),
+      pause: (stream, partition) =>
+        autoPause({ controller, clock, logger: this.#logger }, stream, partition),
       clock,
       logger: this.#logger,
     })
@@ -353,18 +355,6 @@ export class ServerCore {
     await reconciler.start(deleted)
     maintenance.start()
     this.#context = this.#makeContext({ ...parts, router, partitions, natsAcks, defaults })
-  }
-
-  /** A refusal means that the stream has just gone, or that the metadata tells why itself. */
-  #autoPause(controller: Controller, stream: string, partition: number): void {
-    const timestampNs = this.#options.clock.wallNs()
-    const partitions = [partition]
-    void controller
-      .submit({ kind: 'pause-stream', stream, partitions, resumeAll: false, timestampNs })
-      .then((outcome) => {
-        if (outcome.kind === 'rejected') return
-        this.#logger.info('partition paused: it was idle', { stream, partition })
-      })
   }
 
   #makeContext(parts: {
