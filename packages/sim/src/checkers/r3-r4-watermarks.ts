@@ -1,21 +1,28 @@
 /**
  * R3: the high watermark never passes the end of its log, and the one on disk never what is
- * durable there. R4: it never falls while its server runs.
+ * durable there. R4: it never falls while its server runs, unless the replica begins anew.
  */
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Machine } from '../cluster/machine.ts'
 import { readReplicaLog } from '../cluster/replica-log.ts'
 import { hasFault } from '../workload/plan.ts'
 import { Violation, type Checker } from './checker.ts'
+import { beganAnew, tellsOfBeginningAnew } from './begins-anew.ts'
 import { replicasIn, replicasNow } from './replicas-now.ts'
 
 export function watermarks(cluster: Cluster): Checker {
+  const seen = new Map<string, { readonly log: object; readonly highWatermark: number }>()
+  const anew = new Set<string>()
   cluster.watchers.push({
     onDown(machine, how) {
       if (how === 'power-cut') checkCheckpoints(cluster, machine)
     },
+    onLog(machine, message, fields) {
+      // Whether it may is R6's to say.
+      if (tellsOfBeginningAnew(message))
+        anew.add(`${beganAnew(cluster, machine, fields).partition} on ${machine}`)
+    },
   })
-  const seen = new Map<string, { readonly log: object; readonly highWatermark: number }>()
   return {
     onStep() {
       for (const { machine, running, partition } of replicasNow(cluster)) {
@@ -27,7 +34,8 @@ export function watermarks(cluster: Cluster): Checker {
           throw new Violation('R3', text)
         }
         const before = seen.get(where)
-        if (before?.log === log && before.highWatermark > highWatermark) {
+        const fell = before?.log === log && before.highWatermark > highWatermark
+        if (fell && !anew.delete(where)) {
           const text = `high watermark of ${where} fell from ${before.highWatermark} to ${highWatermark}`
           throw new Violation('R4', text)
         }

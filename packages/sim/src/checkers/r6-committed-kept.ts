@@ -1,10 +1,12 @@
 /**
  * R6: a replica never gives up what it knows to be committed, neither while its server runs nor by
- * a restart. Only a power cut, a disk that fails or a new one may take it.
+ * a restart. Only a power cut, a disk that fails or a new one may take it, and retention: a replica
+ * begins anew where its leader's log does when that begins behind the end of its own.
  */
 import type { Cluster } from '../cluster/cluster.ts'
 import { hasFault } from '../workload/plan.ts'
 import { Violation, type Checker } from './checker.ts'
+import { beganAnew, type BeganAnew, tellsOfBeginningAnew } from './begins-anew.ts'
 import { replicasNow } from './replicas-now.ts'
 
 export function committedKept(cluster: Cluster): Checker {
@@ -13,6 +15,7 @@ export function committedKept(cluster: Cluster): Checker {
   cluster.watchers.push({
     // Between two looks what was cut off may have been copied again.
     onLog(machine, message, fields) {
+      if (tellsOfBeginningAnew(message)) kept.beginAnew(beganAnew(cluster, machine, fields))
       if (!message.includes(CUT) || fields === undefined) return
       kept.cut(machine, `${String(fields.stream)}/${String(fields.partition)}`, Number(fields.from))
     },
@@ -37,17 +40,36 @@ type Ends = { readonly highWatermark: number; readonly newestOffset: number }
 
 export class CommittedKept {
   readonly #committed = new Map<string, Map<string, number>>()
+  /** Replicas, by server and partition, that are about to give up all that they have. */
+  readonly #anew = new Set<string>()
   #broken: Violation | undefined
 
   see(server: string, partition: string, { highWatermark, newestOffset }: Ends): void {
     const own = this.#committed.get(server) ?? new Map<string, number>()
     this.#committed.set(server, own)
     const before = own.get(partition) ?? -1
+    if (newestOffset < before && this.#anew.delete(`${server} ${partition}`)) {
+      own.set(partition, highWatermark)
+      return
+    }
     if (newestOffset < before) {
       const text = `${server} had ${partition} committed to ${before}`
       throw new Violation('R6', `${text}, and its log ends at ${newestOffset}`)
     }
     if (highWatermark > before) own.set(partition, highWatermark)
+  }
+
+  /** The log gives up what it has, up to `to`, for its leader's, which begins at `leaderOldest`. */
+  beginAnew({ server, partition, to, leaderOldest }: BeganAnew): void {
+    if (leaderOldest > to) {
+      this.#anew.add(`${server} ${partition}`)
+      return
+    }
+    const text = `${server} gave up ${partition} up to ${to}`
+    this.#broken ??= new Violation(
+      'R6',
+      `${text}, and its leader has what is from ${leaderOldest} on`,
+    )
   }
 
   /** Everything from that offset on was cut off. */

@@ -37,6 +37,21 @@ describe('R6: what is committed is not cut off', () => {
     assert.throws(() => kept.checkCuts(), { invariant: 'R6' })
   })
 
+  it('unless its leader begins behind all of it, and then once', () => {
+    const kept = new CommittedKept()
+    const [server, partition] = ['s0', 'p']
+    kept.see(server, partition, { highWatermark: 5, newestOffset: 9 })
+    kept.beginAnew({ server, partition, to: 9, leaderOldest: 10 })
+    kept.see(server, partition, { highWatermark: 5, newestOffset: 9 })
+    kept.see(server, partition, { highWatermark: -1, newestOffset: -1 })
+    kept.checkCuts()
+    kept.see(server, partition, { highWatermark: 12, newestOffset: 14 })
+    const empty = { highWatermark: -1, newestOffset: -1 }
+    assert.throws(() => kept.see(server, partition, empty), { invariant: 'R6' })
+    kept.beginAnew({ server, partition, to: 14, leaderOldest: 14 })
+    assert.throws(() => kept.checkCuts(), { invariant: 'R6' })
+  })
+
   it('unless the disk has lost it', () => {
     const kept = new CommittedKept()
     kept.see('s0', 'p', { highWatermark: 5, newestOffset: 9 })

@@ -143,16 +143,8 @@ export class Nemesis {
     const { machines } = this.#cluster
     if (machines.length < 3) return false
     const others = machines.filter((one) => one !== machine)
-    if (others.some((one) => !one.serving)) return false
-    return others.every((one) => {
-      const streams = one.core?.context?.metadata.state.streams
-      if (streams === undefined) return false
-      return [...streams.values()].every((stream) =>
-        stream.partitions.every(
-          ({ isr, replicas }) => isr.length === replicas.length && replicas.length > 1,
-        ),
-      )
-    })
+    if (others.some((one) => !one.serving || isJoining(one))) return false
+    return others.every((one) => holdsAll(one))
   }
 
   #freeze(machine: Machine, forMs: number): void {
@@ -239,4 +231,21 @@ export class Nemesis {
     const end = this.#cluster.network.disturb({ from, to, path, loss, duplication, extraDelayMs })
     this.#lasting(`route ${from} ${to} ${path}`, forMs, end)
   }
+}
+
+/** A server that was wiped serves before it may vote again; a file says so till then. */
+function isJoining({ disk }: Machine): boolean {
+  return disk.files(`${DATA_DIR}/raft`).some((path) => path.endsWith('/joining'))
+}
+
+/** Every ISR is full, as this server knows, and what it is to hold itself it does: a wiped one is in its ISR still. */
+function holdsAll({ core, name }: Machine): boolean {
+  const context = core?.context
+  if (context === undefined) return false
+  return [...context.metadata.state.streams.values()].every((stream) =>
+    stream.partitions.every(({ id, isr, replicas }) => {
+      if (isr.length !== replicas.length || replicas.length < 2) return false
+      return !replicas.includes(name) || context.partitions.at(stream.name, id)?.proven === true
+    }),
+  )
 }
