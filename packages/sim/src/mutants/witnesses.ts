@@ -20,7 +20,7 @@ export const WITNESSES: Readonly<Record<string, Witness>> = {
   'reader-skips': { scenario: 1, seed: 1 },
   'failed-sync-ignored': { seed: 7 },
   'streams-directory-not-synced': { seed: 4 },
-  'offset-reused': { scenario: 3, seed: 1 },
+  'offset-reused': { scenario: 8, seed: 1 },
   'names-not-synced': { scenario: 1, seed: 1 },
   'sync-does-nothing': { scenario: 1, seed: 1 },
   'raft-answers-before-sync': { scenario: 1, seed: 1 },
