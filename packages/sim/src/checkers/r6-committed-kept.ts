@@ -16,7 +16,9 @@ export function committedKept(cluster: Cluster): Checker {
     // Between two looks what was cut off may have been copied again.
     onLog(machine, message, fields) {
       if (tellsOfBeginningAnew(message)) kept.beginAnew(beganAnew(cluster, machine, fields))
-      if (!message.includes(CUT) || fields === undefined) return
+      if (fields === undefined) return
+      if (message.includes(GONE)) kept.forgetStream(machine, String(fields.stream))
+      if (!message.includes(CUT)) return
       kept.cut(machine, `${String(fields.stream)}/${String(fields.partition)}`, Number(fields.from))
     },
     onDown(machine, how) {
@@ -33,6 +35,8 @@ export function committedKept(cluster: Cluster): Checker {
   }
 }
 
+/** How a server tells that it has removed the data of a stream. */
+const GONE = 'the data of a deleted stream was removed'
 /** How a server tells of a truncation. */
 const CUT = 'records that the leader does not have were removed'
 
@@ -56,7 +60,7 @@ export class CommittedKept {
       const text = `${server} had ${partition} committed to ${before}`
       throw new Violation('R6', `${text}, and its log ends at ${newestOffset}`)
     }
-    if (highWatermark > before) own.set(partition, highWatermark)
+    own.set(partition, Math.max(highWatermark, before))
   }
 
   /** The log gives up what it has, up to `to`, for its leader's, which begins at `leaderOldest`. */
@@ -80,6 +84,14 @@ export class CommittedKept {
     if (known === undefined || from > known[1]) return
     const text = `${server} had ${known[0]} committed to ${known[1]}`
     this.#broken ??= new Violation('R6', `${text}, and cut off what is from ${from} on`)
+  }
+
+  /** What the server had of a stream went with it; the next one of that name is another. */
+  forgetStream(server: string, stream: string): void {
+    const own = this.#committed.get(server)
+    for (const partition of own?.keys() ?? []) {
+      if (partition.startsWith(`${stream}/`)) own?.delete(partition)
+    }
   }
 
   /** Throws what `cut` found. */

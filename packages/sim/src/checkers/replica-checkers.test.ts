@@ -52,6 +52,16 @@ describe('R6: what is committed is not cut off', () => {
     assert.throws(() => kept.checkCuts(), { invariant: 'R6' })
   })
 
+  it('unless it went with its stream: the next one of that name is another', () => {
+    const kept = new CommittedKept()
+    kept.see('s0', 'a/0 of incarnation 3', { highWatermark: 9, newestOffset: 9 })
+    kept.forgetStream('s0', 'a')
+    kept.cut('s0', 'a/0', 0)
+    kept.see('s0', 'a/0 of incarnation 7', { highWatermark: -1, newestOffset: 2 })
+    kept.cut('s0', 'a/0', 0)
+    kept.checkCuts()
+  })
+
   it('unless the disk has lost it', () => {
     const kept = new CommittedKept()
     kept.see('s0', 'p', { highWatermark: 5, newestOffset: 9 })
