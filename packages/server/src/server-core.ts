@@ -167,7 +167,10 @@ export class ServerCore {
     if (!metadata || !controller || this.#failure) return
     const { serverId, clock } = this.#options
     const quiesce = async (timeoutMs: number): Promise<void> => this.#partitions?.quiesce(timeoutMs)
-    await handOver({ metadata, controller, serverId, quiesce, clock, logger: this.#logger })
+    const isCovered = async (stream: string, partition: number): Promise<boolean> =>
+      (await this.#partitions?.isCovered(stream, partition)) ?? false
+    const logger = this.#logger
+    await handOver({ metadata, controller, serverId, quiesce, isCovered, clock, logger })
   }
 
   /** Before anything is stored or sent under this id. */

@@ -14,7 +14,10 @@ import { handOver } from './hand-over.ts'
 const PARTITIONS = 1_500
 
 /** Two streams of which server a leads one; `answer` is what the metadata leader says. */
-function scenario(answer: (request: MetadataRequest) => Promise<MetadataAnswer>) {
+function scenario(
+  answer: (request: MetadataRequest) => Promise<MetadataAnswer>,
+  isCovered: (stream: string, partition: number) => Promise<boolean> = async () => true,
+) {
   const state = new MetadataState()
   for (const [index, leader] of ['b', 'a'].entries()) {
     const partitions = Array.from({ length: PARTITIONS }, (_, id) => {
@@ -46,6 +49,7 @@ function scenario(answer: (request: MetadataRequest) => Promise<MetadataAnswer>)
     controller: { submit },
     serverId: 'a',
     quiesce: async () => {},
+    isCovered,
     clock,
     logger: { ...silentLogger, warn: (_, fields) => void warnings.push(fields) },
   })
@@ -64,6 +68,17 @@ test('every partition is handed over, those it leads first, a few hundred at a t
   assert.ok(asked.slice(0, PARTITIONS).every((name) => name.startsWith('led-by-a/')))
   assert.equal(mostOpen(), 256)
   assert.deepEqual(warnings, [])
+})
+
+test('of partitions whose leader does not show that it is there it stays a member [R8]', async () => {
+  const { clock, asked, left } = scenario(
+    async () => ({ kind: 'done', index: 1 }),
+    async (stream, partition) => stream === 'led-by-b' && partition < 10,
+  )
+  await clock.pass(1_000)
+  await left
+  assert.equal(asked.length, PARTITIONS + 10)
+  assert.equal(asked.filter((name) => name.startsWith('led-by-b/')).length, 10)
 })
 
 test('what the metadata leader refuses for its load is asked for again', async () => {

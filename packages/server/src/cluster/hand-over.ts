@@ -12,6 +12,8 @@ export type HandOverOptions = {
   readonly serverId: string
   /** Takes no more messages for partitions with other replicas, and answers those it took. */
   readonly quiesce: (timeoutMs: number) => Promise<void>
+  /** Whether the leader of a partition leads now, and has what is committed. Never rejects. */
+  readonly isCovered: (stream: string, partition: number) => Promise<boolean>
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -52,11 +54,12 @@ export async function handOver(options: HandOverOptions): Promise<void> {
 
 /** Resolves with how many the metadata leader has not agreed to, after HAND_OVER_MS at the latest. */
 async function moveAll(options: HandOverOptions, moves: readonly Move[]): Promise<number> {
-  const { controller, clock } = options
+  const { controller, clock, serverId, isCovered } = options
   const deadlineMs = clock.monotonicMs() + HAND_OVER_MS
   const waiting = moves.values()
   let done = 0
   const leave = async (move: Move): Promise<void> => {
+    if (move.leader !== serverId && !(await isCovered(move.stream, move.partition))) return
     for (;;) {
       const leftMs = deadlineMs - clock.monotonicMs()
       if (leftMs <= 0) return
@@ -77,7 +80,8 @@ async function moveAll(options: HandOverOptions, moves: readonly Move[]): Promis
 
 /**
  * Those it leads get another leader, and come first, since they serve nobody meanwhile; of the
- * others it leaves the ISR.
+ * others it leaves the ISR, if their leader is really there: of one that is gone with its disk this
+ * server may be the last that could take its place [R8].
  */
 function sharedPartitions({ metadata, serverId }: HandOverOptions): readonly Move[] {
   const led: Move[] = []

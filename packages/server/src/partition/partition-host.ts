@@ -187,6 +187,15 @@ export class Partitions implements PartitionHost {
     }
   }
 
+  /** Whether the leader of a partition that runs here leads now, and has what is committed. */
+  async isCovered(stream: string, partition: number): Promise<boolean> {
+    const { replication } = this.#options
+    const running = this.#running.at(stream, partition)
+    if (replication === undefined || running === undefined) return false
+    const { wanted, opened } = running
+    return leaderCovers(replication, { stream, partition: wanted.partition, log: opened.log })
+  }
+
   supersede({ stream, partition }: WantedPartition): void {
     const running = this.#running.at(stream.name, partition.id)
     if (running?.wanted.stream.incarnation !== stream.incarnation) return

@@ -192,7 +192,10 @@ export class TestCluster implements ProcessSurroundings {
   #decide(request: PartitionRequest): boolean {
     if (request.kind !== 'report-leader') return this.commit(request)
     const decision = this.#failover.report(this.#state, request, this.clock.monotonicMs())
-    return decision.kind === 'elect' ? this.commit(decision.operation) : decision.kind === 'counted'
+    if (decision.kind === 'elect' || decision.kind === 'shrink') {
+      return this.commit(decision.operation)
+    }
+    return decision.kind === 'counted'
   }
 
   /** Publishes to a partition in process; answers come to the sink. */

@@ -5,6 +5,9 @@ import { decodeLeaderEpochOffsetResponse, encodeLeaderEpochOffsetRequest } from 
 import { BusError } from '../bus.ts'
 import type { Replication } from './replication.ts'
 
+/** A leader that serves answers within a round trip; a server that stops has little time to wait. */
+const ANSWER_MS = 1_000
+
 /**
  * Asks the leader where it ends the newest epoch of this log. Only who leads answers, so a yes says
  * that a replica which proved itself in this very epoch goes beyond this log's high watermark: a
@@ -23,7 +26,8 @@ export async function leaderCovers(
   })
   try {
     const subject = subjects.leaderEpochOffset(at.stream, id)
-    const { data } = await bus.request(subject, payload, timing().fetchTimeoutMs)
+    const timeoutMs = Math.min(timing().fetchTimeoutMs, ANSWER_MS)
+    const { data } = await bus.request(subject, payload, timeoutMs)
     const decoded = decodeLeaderEpochOffsetResponse(data)
     if (decoded.kind !== 'message') return false
     const { endOffset, fence } = decoded.message
