@@ -256,6 +256,35 @@ test('of members without their data and one without a proof, the latter is the l
   assert.deepEqual(asked.slice(-2), ['a', 'a'])
 })
 
+test('what a member told of itself is over when it is taken into the ISR again, and it is asked first', () => {
+  const failover = tracker()
+  const state = stateWith(['a', 'b'])
+  assert.deepEqual(
+    passedOn(failover, state, FIRST, (id) => (id === 'a' ? 'unsynced' : 'silent')),
+    ['b'],
+  )
+  // b leads; a follows it, and has everything again before b loses power in turn.
+  const { leaderEpoch = 0, epoch = 0 } = state.streams.get('s')?.partitions[0] ?? {}
+  const ref = { stream: 's', partition: 0, leader: 'b', leaderEpoch }
+  applyOperation(state, { kind: 'shrink-isr', replica: 'a', ...ref, partitionEpoch: epoch }, 31)
+  applyOperation(state, { kind: 'expand-isr', replica: 'a', ...ref, partitionEpoch: 31 }, 32)
+  failover.admitted(state, { stream: 's', partition: 0, replica: 'a' })
+  const decision = failover.report(state, declared('unsynced', 'b', leaderEpoch), 3_000)
+  assert.ok(decision.kind === 'elect')
+  assert.equal(decision.operation.leader, 'a')
+})
+
+test('after a last resort every member is asked anew', () => {
+  const failover = tracker()
+  const state = stateWith(['a', 'b', 'c'])
+  const unsynced = (): 'unsynced' => 'unsynced'
+  const [resort = ''] = passedOn(failover, state, FIRST, unsynced).slice(-1)
+  const { leaderEpoch = 0 } = state.streams.get('s')?.partitions[0] ?? {}
+  const decision = failover.report(state, declared('unsynced', resort, leaderEpoch), 3_000)
+  assert.ok(decision.kind === 'elect')
+  assert.notEqual(decision.operation.leader, resort)
+})
+
 test('what replicas of a deleted stream declared is not held against those of its successor', () => {
   const failover = tracker()
   passedOn(failover, stateWith(['a', 'b']), FIRST)

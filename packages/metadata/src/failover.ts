@@ -94,6 +94,16 @@ export class Failover {
     return { kind: 'shrink', operation: { kind: 'shrink-isr', ...change } }
   }
 
+  /**
+   * A leader has taken the replica into the ISR, so it holds what was committed: what it told of
+   * itself before is over. Otherwise the last of a few leaders to lose power within a minute would
+   * lead with what it has left, past members that have all of it.
+   */
+  admitted(state: MetadataView, ref: PartitionRef & { readonly replica: ServerId }): void {
+    const found = findPartition(state, ref)
+    if (found.kind !== 'rejected') this.#unfit.forget(keyOf(found.stream, ref), ref.replica)
+  }
+
   /** Forgets everything: this server does not decide any more. */
   clear(): void {
     this.#trackers.clear()
@@ -184,7 +194,11 @@ export class Failover {
       return this.#elect(state, report, partition, (id) => !declared.has(id))
     }
     if (!isr.every((id) => declared.has(id))) return noCandidates()
-    if (report.reason === 'unsynced') return elected(report, partition, leader)
+    if (report.reason === 'unsynced') {
+      // From here on the log is what this one has: who copies it lacks nothing.
+      this.#unfit.forgetAll(key)
+      return elected(report, partition, leader)
+    }
     const resort = isr.find((id) => alive(id) && declared.get(id) === 'unsynced')
     return resort === undefined ? noCandidates() : elected(report, partition, resort)
   }

@@ -45,6 +45,11 @@ export class UnfitReplicas {
     this.#partitions.get(partition)?.delete(replica)
   }
 
+  /** One of them leads with what it has: what any of them lacked does not matter any more. */
+  forgetAll(partition: string): void {
+    this.#partitions.delete(partition)
+  }
+
   /** Frees what does not count any more. */
   sweep(nowMs: number): void {
     for (const [partition, declarations] of this.#partitions) {

@@ -168,8 +168,9 @@ export class Controller {
         return this.#reported(request)
       case 'read-index':
         return this.#readIndex()
-      case 'shrink-isr':
       case 'expand-isr':
+        return this.#expandIsr(request)
+      case 'shrink-isr':
       case 'delete-stream':
       case 'pause-stream':
       case 'resume-stream':
@@ -180,6 +181,15 @@ export class Controller {
       default:
         return request satisfies never
     }
+  }
+
+  async #expandIsr(
+    change: Extract<MetadataRequest, { kind: 'expand-isr' }>,
+  ): Promise<MetadataAnswer> {
+    const { metadata } = this.#options
+    const answer = answerOf(await metadata.propose(change))
+    if (answer.kind === 'done') this.#failover.admitted(metadata.state, change)
+    return answer
   }
 
   async #createStream(stream: StreamRequest): Promise<MetadataAnswer> {
