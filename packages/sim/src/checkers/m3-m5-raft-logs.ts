@@ -16,6 +16,8 @@ export interface RaftLogNow {
   readonly term: number
   readonly leads: boolean
   readonly lastIndex: number
+  /** Up to here the entries on the disk are those of the memory; beyond, a change is under way. */
+  readonly durableIndex: number
   readonly commitIndex: number
   readonly entries: ReadonlyMap<number, StoredEntry>
 }
@@ -35,6 +37,7 @@ export function raftLogs(cluster: Cluster): Checker {
         term: status.role.term,
         leads: status.role.kind === 'leader',
         lastIndex: status.lastIndex,
+        durableIndex: status.durableIndex,
         commitIndex: status.commitIndex,
         entries: storedEntries(machine.disk).entries,
       })),
@@ -66,9 +69,11 @@ export class RaftLogs {
     this.#checkConfigurations()
   }
 
-  #checkCommitted({ server, entries, commitIndex, term }: RaftLogNow): void {
+  #checkCommitted(now: RaftLogNow): void {
+    const { server, entries, commitIndex, durableIndex, term } = now
     for (const [index, entry] of entries) {
-      if (index > commitIndex) continue
+      // A follower may learn what is committed before its disk has it in the place of its own.
+      if (index > commitIndex || index > durableIndex) continue
       const known = this.#committed.get(index)
       if (known === undefined) this.#committed.set(index, { ...entry, server, inTerm: term })
       else if (!isSame(known, entry)) {
@@ -78,12 +83,14 @@ export class RaftLogs {
     }
   }
 
-  #checkLeader({ server, term, lastIndex, entries }: RaftLogNow): void {
+  #checkLeader(now: RaftLogNow): void {
+    const { server, term, lastIndex, durableIndex, entries } = now
     for (const [index, entry] of this.#committed) {
       if (entry.inTerm >= term) continue
       const own = entries.get(index)
       // What is not on the disk may be in a snapshot, or on its way to the disk.
-      if (index <= lastIndex && (own === undefined || isSame(own, entry))) continue
+      const isOther = own !== undefined && index <= durableIndex && !isSame(own, entry)
+      if (index <= lastIndex && !isOther) continue
       const text = `${server} leads term ${term} without the committed entry ${index}`
       throw new Violation('M4', `${text} of term ${entry.term}`)
     }

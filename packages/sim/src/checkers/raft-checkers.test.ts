@@ -17,7 +17,8 @@ function entries(...terms: number[]): Map<number, StoredEntry> {
 }
 
 function log(server: string, terms: number[], more: Partial<RaftLogNow> = {}): RaftLogNow {
-  const known = { term: 9, leads: false, lastIndex: terms.length, commitIndex: 0 }
+  const { length } = terms
+  const known = { term: 9, leads: false, lastIndex: length, durableIndex: length, commitIndex: 0 }
   return { server, ...known, entries: entries(...terms), ...more }
 }
 
@@ -93,11 +94,21 @@ describe('M5: an index is committed with one entry', () => {
     const bad = log('s1', [1, 1, 3], { commitIndex: 3 })
     assert.throws(() => logs.see([bad]), { invariant: 'M5' })
   })
+
+  it('whatever still lies on a disk where the committed one is about to be', () => {
+    const logs = new RaftLogs()
+    logs.see([log('s0', [1, 1, 2], { commitIndex: 3 })])
+    logs.see([log('s1', [1, 1, 3], { commitIndex: 3, durableIndex: 2 })])
+  })
 })
 
 describe('M10: one voter comes or goes at a time', () => {
   const configured = (...voters: string[][]): RaftLogNow => ({
-    ...log('s0', [], { lastIndex: voters.length, commitIndex: voters.length }),
+    ...log('s0', [], {
+      lastIndex: voters.length,
+      durableIndex: voters.length,
+      commitIndex: voters.length,
+    }),
     entries: new Map(voters.map((ids, at) => [at + 1, { term: 1, print: `${at}`, voters: ids }])),
   })
 
