@@ -15,6 +15,7 @@ export type Doubt = 'unsynced' | 'incomplete'
 
 /** Beside the directory of the log. */
 const MARKER_SUFFIX = '.unproven'
+const FILLED_SUFFIX = '.filled'
 
 export class Completeness {
   readonly #disk: Disk
@@ -42,17 +43,8 @@ export class Completeness {
   }
 
   /** Durable when it resolves; rejects with a DiskError, and the log must not be used then. */
-  async set(directory: string, doubt: Doubt): Promise<void> {
-    const file = await this.#disk.open(`${directory}${MARKER_SUFFIX}`, { create: true })
-    try {
-      await file.truncate(0)
-      const bytes = Buffer.from(`${doubt}\n`, 'latin1')
-      file.writeSync(bytes, 0, bytes.length, 0)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await this.#disk.syncDirectory(parentOf(directory))
+  set(directory: string, doubt: Doubt): Promise<void> {
+    return this.#write(`${directory}${MARKER_SUFFIX}`, `${doubt}\n`)
   }
 
   /** The log has everything. Idempotent; when it rejects the doubt may be back after a crash. */
@@ -60,6 +52,38 @@ export class Completeness {
     if ((await this.doubt(directory)) === undefined) return
     await this.#disk.remove(`${directory}${MARKER_SUFFIX}`)
     await this.#disk.syncDirectory(parentOf(directory))
+  }
+
+  /**
+   * Whether this log, in a data directory younger than its partition, has once held everything:
+   * that it is empty says nothing against it any more. DiskError.
+   */
+  async isFilled(directory: string): Promise<boolean> {
+    try {
+      await (await this.#disk.open(`${directory}${FILLED_SUFFIX}`)).close()
+      return true
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'not-found') return false
+      throw error
+    }
+  }
+
+  /** Notes durably what `isFilled` tells. Idempotent; DiskError. */
+  async noteFilled(directory: string): Promise<void> {
+    if (!(await this.isFilled(directory))) await this.#write(`${directory}${FILLED_SUFFIX}`, '')
+  }
+
+  async #write(path: string, text: string): Promise<void> {
+    const file = await this.#disk.open(path, { create: true })
+    try {
+      await file.truncate(0)
+      const bytes = Buffer.from(text, 'latin1')
+      file.writeSync(bytes, 0, bytes.length, 0)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await this.#disk.syncDirectory(parentOf(path))
   }
 }
 

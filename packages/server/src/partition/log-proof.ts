@@ -43,7 +43,10 @@ export class LogProofs {
     const isOlder = stream.incarnation <= run.startedAtIndex
     const isUnsynced = policy === 'never' && !run.endedCleanly && isOlder
     // What an older data directory held is gone with it [KIP-903].
-    const isNewcomer = log.newestOffset < 0 && stream.incarnation <= run.bornAtIndex
+    const isNewcomer =
+      log.newestOffset < 0 &&
+      this.#isElsewhereFirst(wanted) &&
+      !(await this.#completeness.isFilled(wanted.directory))
     const isAside = await this.#logs.isAside(wanted)
     const isWhole = !health.lostTail && !health.damaged && !isNewcomer && !isAside
     const known = await this.#completeness.doubt(wanted.directory)
@@ -57,6 +60,21 @@ export class LogProofs {
     const proven = doubt === undefined || (onlyUnsynced && this.isLastResort(wanted))
     const { startedAtIndex: knownAtStart } = run
     return { continues, proven, onlyUnsynced, damaged: health.damaged, knownAtStart }
+  }
+
+  /**
+   * The log has everything: nothing that was found against it holds any more. Before an empty log is
+   * told so, that it is rightly empty, or an empty partition would be in doubt again at every start.
+   */
+  async settle(wanted: WantedPartition): Promise<void> {
+    if (this.#isElsewhereFirst(wanted)) await this.#completeness.noteFilled(wanted.directory)
+    await this.#completeness.clear(wanted.directory)
+  }
+
+  /** Whether the partition is older than this data directory: others held it before. */
+  #isElsewhereFirst({ stream }: WantedPartition): boolean {
+    const bornAtIndex = this.#options.replication?.run.bornAtIndex ?? -1
+    return stream.incarnation <= bornAtIndex
   }
 
   /**

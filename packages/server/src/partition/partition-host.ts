@@ -59,7 +59,6 @@ export class Partitions implements PartitionHost {
   readonly #options: HostOptions
   readonly #running = new RunningPartitions()
   readonly #logs: PartitionLogs
-  readonly #completeness: Completeness
   readonly #proofs: LogProofs
   readonly #budget = new IngestBudget(INGEST_TOTAL_MAX_BYTES)
   readonly #ackBudget = new IngestBudget(ACKS_TOTAL_MAX_BYTES)
@@ -67,8 +66,7 @@ export class Partitions implements PartitionHost {
   constructor(options: HostOptions) {
     this.#options = options
     this.#logs = new PartitionLogs(options)
-    this.#completeness = new Completeness(options.disk)
-    this.#proofs = new LogProofs(options, this.#logs, this.#completeness)
+    this.#proofs = new LogProofs(options, this.#logs, new Completeness(options.disk))
     options.replication?.bus.onStatus(({ kind }) => {
       if (kind !== 'connected') return
       for (const partition of this.all()) partition.reconnected()
@@ -372,7 +370,7 @@ export class Partitions implements PartitionHost {
     running.onlyUnsynced = false
     const note = async (): Promise<void> => {
       await this.#logs.replaced(wanted)
-      await this.#completeness.clear(wanted.directory)
+      await this.#proofs.settle(wanted)
     }
     // Told once. If it fails, this replica has to prove itself again after the next opening.
     running.noting = running.noting.then(note).catch((error: unknown) => {

@@ -122,3 +122,20 @@ test('what is known of a log goes with its stream', async () => {
   await cluster.clock.pass(1_000)
   assert.equal(cluster.on('c').partition?.proven, true)
 })
+
+test('a replica that lost its disk and was found to lack nothing of an empty partition is believed after its next start', async () => {
+  const cluster = await TestCluster.start({ ids: ['a', 'b'] })
+  await cluster.converge()
+  cluster.kill('b')
+  cluster.diskOf('b').wipe()
+  await cluster.boot('b')
+  await cluster.converge()
+  await cluster.clock.pass(2_000)
+  assert.equal(cluster.on('b').partition?.proven, true)
+  // Long after that the other one loses its disk, too, and b is started again meanwhile.
+  for (const id of cluster.ids) cluster.kill(id)
+  cluster.diskOf('a').wipe()
+  for (const id of cluster.ids) await cluster.boot(id)
+  await cluster.converge()
+  await cluster.write('first')
+})
