@@ -162,6 +162,19 @@ describe('the simulated NATS under faults', () => {
     assert.ok(got.indexOf('overtakes') < 200)
   })
 
+  it('brings no copy before the message itself, nor before what was sent earlier', async () => {
+    const world = new World()
+    const [a, b] = [await world.bus('a'), await world.bus('b')]
+    const got = collect(b.bus, 'x')
+    await world.run(100)
+    const route = { from: 'a', to: '*', path: 'all', loss: 0 } as const
+    world.network.disturb({ ...route, duplication: 0.5, extraDelayMs: 50 })
+    for (const one of numbers(200)) a.bus.publish('x', bytes(one))
+    await world.run(1_000)
+    assert.deepEqual([...new Set(got)], numbers(200))
+    assert.ok(got.length > 250)
+  })
+
   it('does the same for the same seed', async () => {
     const deliveries = async (seed: number): Promise<string> => {
       const world = new World(seed)

@@ -266,15 +266,16 @@ export class SimNats {
       return
     }
     if (fate.copies > 1) this.#tell({ kind: 'duplicated', subject })
+    const delayUs = this.#behindEarlier(from, connection, fate.delayUs)
     for (let copy = 0; copy < fate.copies; copy++) {
       if (subscription.left-- <= 0) return
       if (subscription.left === 0) this.#end(subscription)
       const one: Delivered = { kind: 'message', id, subject, reply, data }
       if (copy > 0) {
-        this.#deliverLater(connection, one, fate.delayUs + this.#world.network.hopUs())
+        // Behind the message itself: a copy is one more of what was sent, never an earlier one.
+        this.#deliverLater(connection, one, delayUs + this.#world.network.hopUs())
         continue
       }
-      const delayUs = this.#behindEarlier(from, connection, fate.delayUs)
       if (delayUs === 0) this.#gather(connection, one)
       else this.#deliverLater(connection, one, delayUs)
     }
