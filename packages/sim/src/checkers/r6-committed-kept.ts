@@ -19,7 +19,7 @@ export function committedKept(cluster: Cluster): Checker {
       if (fields === undefined) return
       if (message.includes(GONE)) kept.forgetStream(machine, String(fields.stream))
       if (!message.includes(CUT)) return
-      kept.cut(machine, `${String(fields.stream)}/${String(fields.partition)}`, Number(fields.from))
+      kept.cut({ ...beganAnew(cluster, machine, fields), from: Number(fields.from) })
     },
     onDown(machine, how) {
       if (how !== 'kill') kept.forget(machine.name)
@@ -76,12 +76,20 @@ export class CommittedKept {
     )
   }
 
-  /** Everything from that offset on was cut off. */
-  cut(server: string, partition: string, from: number): void {
+  /**
+   * Everything from `from` up to `to` was cut off. What retention has removed from the leader's log
+   * cannot be compared: a replica gives up what it does not know to be committed of it, which after
+   * a restart is less than it once knew, and then begins anew.
+   */
+  cut({ server, partition, from, to, leaderOldest }: BeganAnew & { readonly from: number }): void {
     const own = [...(this.#committed.get(server) ?? [])]
     // The newest incarnation of that name.
     const known = own.findLast(([name]) => name === partition || name.startsWith(`${partition} `))
     if (known === undefined || from > known[1]) return
+    if (leaderOldest > to && Number.isFinite(leaderOldest)) {
+      this.#anew.add(`${server} ${known[0]}`)
+      return
+    }
     const text = `${server} had ${known[0]} committed to ${known[1]}`
     this.#broken ??= new Violation('R6', `${text}, and cut off what is from ${from} on`)
   }

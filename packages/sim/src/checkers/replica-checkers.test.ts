@@ -17,6 +17,9 @@ describe('R3: a checkpoint names only what is durable', () => {
   })
 })
 
+/** A cut of server s0, under a leader that has everything. */
+const CUT = { server: 's0', partition: 'a/0', to: 9, leaderOldest: 0 }
+
 describe('R6: what is committed is not cut off', () => {
   it('nor less than was known before a restart', () => {
     const kept = new CommittedKept()
@@ -31,9 +34,9 @@ describe('R6: what is committed is not cut off', () => {
     const kept = new CommittedKept()
     kept.see('s0', 'a/0 of incarnation 3', { highWatermark: 9, newestOffset: 9 })
     kept.see('s0', 'a/0 of incarnation 7', { highWatermark: 5, newestOffset: 9 })
-    kept.cut('s0', 'a/0', 6)
+    kept.cut({ ...CUT, from: 6 })
     kept.checkCuts()
-    kept.cut('s0', 'a/0', 5)
+    kept.cut({ ...CUT, from: 5 })
     assert.throws(() => kept.checkCuts(), { invariant: 'R6' })
   })
 
@@ -52,13 +55,25 @@ describe('R6: what is committed is not cut off', () => {
     assert.throws(() => kept.checkCuts(), { invariant: 'R6' })
   })
 
+  it('unless retention has removed all of that from the log of its leader, which is there to show it', () => {
+    const kept = new CommittedKept()
+    const partition = 'a/0 of incarnation 3'
+    kept.see('s0', partition, { highWatermark: 9, newestOffset: 9 })
+    kept.cut({ ...CUT, from: 4, leaderOldest: 10 })
+    kept.checkCuts()
+    kept.see('s0', partition, { highWatermark: 3, newestOffset: 3 })
+    kept.see('s0', partition, { highWatermark: 12, newestOffset: 12 })
+    kept.cut({ ...CUT, from: 4, to: 12, leaderOldest: Infinity })
+    assert.throws(() => kept.checkCuts(), { invariant: 'R6' })
+  })
+
   it('unless it went with its stream: the next one of that name is another', () => {
     const kept = new CommittedKept()
     kept.see('s0', 'a/0 of incarnation 3', { highWatermark: 9, newestOffset: 9 })
     kept.forgetStream('s0', 'a')
-    kept.cut('s0', 'a/0', 0)
+    kept.cut({ ...CUT, from: 0 })
     kept.see('s0', 'a/0 of incarnation 7', { highWatermark: -1, newestOffset: 2 })
-    kept.cut('s0', 'a/0', 0)
+    kept.cut({ ...CUT, from: 0 })
     kept.checkCuts()
   })
 
