@@ -231,6 +231,45 @@ describe('memory [D-54]', () => {
   })
 })
 
+describe('when NATS does not bring each message once [M1]', () => {
+  async function tampered(): Promise<[TamperedBus, NatsStream, NatsStream]> {
+    const bus = new TamperedBus(world.bus())
+    const a = new TestEndpoint(world, 'a', bus)
+    const b = new TestEndpoint(world, 'b')
+    const dialed = await a.endpoint.dial('b')
+    return [bus, dialed, b.streams[0] ?? assert.fail('nothing was accepted')]
+  }
+
+  test('what comes twice is read once, and ends the stream once', async () => {
+    const [bus, dialed, accepted] = await tampered()
+    bus.copies = 2
+    await dialed.write(Buffer.from('one,'))
+    await dialed.write(Buffer.from('two'))
+    dialed.close()
+    assert.equal((await readAll(accepted)).toString(), 'one,two')
+  })
+
+  test('a stream with a gap fails instead of reading on behind it', async () => {
+    const [bus, dialed, accepted] = await tampered()
+    await dialed.write(Buffer.from('one'))
+    bus.copies = 0
+    await dialed.write(Buffer.from('two'))
+    bus.copies = 1
+    await dialed.write(Buffer.from('three'))
+    await until(() => !accepted.open)
+    await assert.rejects(accepted.read(1000), { code: 'closed', message: /lost a message/ })
+  })
+
+  test('nor does a lost message pass when the end is what comes next', async () => {
+    const [bus, dialed, accepted] = await tampered()
+    bus.copies = 0
+    await dialed.write(Buffer.from('one'))
+    bus.copies = 1
+    dialed.close()
+    await assert.rejects(accepted.read(1000), { code: 'closed', message: /lost a message/ })
+  })
+})
+
 describe('when NATS goes away', () => {
   test('every stream fails, those that wait as well', async () => {
     const bus = new TamperedBus(world.bus())

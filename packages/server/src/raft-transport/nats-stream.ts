@@ -1,5 +1,5 @@
 import { decodeText, encodeText } from '@liftbridge/wire'
-import { BusError, type Bus, type BusSubscription } from '../bus.ts'
+import { BusError, type Bus, type BusMessage, type BusSubscription } from '../bus.ts'
 import type { Clock } from '../clock.ts'
 import { within } from './deadline.ts'
 import {
@@ -10,14 +10,16 @@ import {
   STREAM_CREDIT_BYTES,
   WRITE_STALL_MS,
 } from './limits.ts'
+import { numberOf, replyOf } from './message-number.ts'
 import type { StreamMemory } from './stream-memory.ts'
 import { RaftTransportError, asTransportError } from './transport-error.ts'
 
 /**
  * A stream of bytes to a peer and back, made of two NATS inboxes [LB control plane 2.4]. Where one
  * message ends and the next begins has no meaning; an empty one is the end of the stream. Nothing
- * numbers or acknowledges the bytes: their order is that of one NATS connection, so a stream never
- * outlives its connection.
+ * acknowledges the bytes: their order is that of one NATS connection, so a stream never outlives
+ * its connection. Servers of ours number the messages: one that comes again is dropped, and one
+ * that is missing ends the stream.
  *
  *     state     reading                      writing    left by
  *     open      what arrives                 goes out   an empty message, `close`, `fail`
@@ -44,6 +46,9 @@ export class NatsStream {
   /** Bytes that may be under way; undefined when the peer gives no credit. */
   #window: number | undefined
 
+  /** Numbers of the next message to come and of the next to go. */
+  #nextIn = 0
+  #nextOut = 0
   readonly #arrived: Uint8Array[] = []
   #arrivedBytes = 0
   #reader: (() => void) | undefined
@@ -74,7 +79,7 @@ export class NatsStream {
     this.#onEnd = options.onEnd
     this.#lastHeardMs = options.clock.monotonicMs()
     this.#subscriptions.push(
-      this.#bus.subscribe(this.inbox, ({ data }) => this.#hear(data)),
+      this.#bus.subscribe(this.inbox, (message) => this.#hear(message)),
       this.#bus.subscribe(creditSubject(this.inbox), ({ data }) => this.#takeCredit(data)),
     )
   }
@@ -155,8 +160,14 @@ export class NatsStream {
     if (tellPeer) this.#sayGoodbye()
   }
 
-  #hear(data: Uint8Array): void {
+  #hear({ data, reply }: BusMessage): void {
     if (!this.open) return
+    const number = numberOf(reply) ?? this.#nextIn
+    if (number < this.#nextIn) return
+    if (number > this.#nextIn) {
+      return this.fail(new RaftTransportError('closed', 'NATS lost a message of the stream'))
+    }
+    this.#nextIn += 1
     this.#lastHeardMs = this.#clock.monotonicMs()
     if (data.length === 0) {
       this.#finished = true
@@ -233,9 +244,11 @@ export class NatsStream {
       throw new RaftTransportError('closed', 'the peer has ended the stream')
     }
     try {
-      const quietMs = this.#clock.monotonicMs() - this.#lastHeardMs
-      if (probe && quietMs >= PROBE_QUIET_MS) this.#publishAsking(this.#peerInbox, bytes)
-      else this.#bus.publish(this.#peerInbox, bytes)
+      const isQuiet = this.#clock.monotonicMs() - this.#lastHeardMs >= PROBE_QUIET_MS
+      const asks = probe && isQuiet
+      if (asks && this.#window === undefined) this.#publishAsking(this.#peerInbox, bytes)
+      else this.#publishNext(this.#peerInbox, bytes)
+      if (asks) this.probe()
     } catch (error) {
       const failure = asTransportError(error, 'closed', 'NATS refused a message')
       this.fail(failure)
@@ -243,6 +256,12 @@ export class NatsStream {
     }
     this.#written += bytes.length
     this.#unflushed += bytes.length
+  }
+
+  #publishNext(inbox: string, bytes: Uint8Array): void {
+    if (this.#window === undefined) return this.#bus.publish(inbox, bytes)
+    this.#bus.publish(inbox, bytes, replyOf(this.#nextOut))
+    this.#nextOut += 1
   }
 
   /** The same message as a request: a reader of streams answers none, but NATS does when nobody listens. */
@@ -312,7 +331,7 @@ export class NatsStream {
   #sayGoodbye(): void {
     if (this.#peerInbox === undefined) return
     try {
-      this.#bus.publish(this.#peerInbox, new Uint8Array())
+      this.#publishNext(this.#peerInbox, new Uint8Array())
     } catch {
       // NATS is away: the peer's side ends by its own disconnection, or for want of requests.
     }

@@ -5,6 +5,8 @@ export class TamperedBus implements Bus {
   connected = true
   pendingBytes = 0
   failing = false
+  /** How often NATS brings each message. */
+  copies = 1
   readonly #bus: Bus
   readonly #listeners: ((status: BusStatus) => void)[] = []
 
@@ -22,7 +24,7 @@ export class TamperedBus implements Bus {
 
   publish(subject: string, payload: Uint8Array, reply?: string): void {
     if (this.failing) throw new Error('refused')
-    this.#bus.publish(subject, payload, reply)
+    for (let copy = 0; copy < this.copies; copy++) this.#bus.publish(subject, payload, reply)
   }
 
   subscribe(subject: string, handler: BusHandler): BusSubscription {
