@@ -109,3 +109,30 @@ test('a subscriber that counts as stuck holds nobody back', async () => {
   await publisher.close()
   await running.server.close()
 })
+
+test('what waited long arrives as it was sent, in order', async () => {
+  const running = await start({ congestedBytes: 100_000_000 })
+  const slow = await stuck(running)
+  const publisher = await running.open()
+  // Short ones and some too large to be copied in one piece, 24 MB in all.
+  const payloads = Array.from({ length: 6000 }, (_, i) =>
+    `${i}:`.padEnd(i % 5 === 0 ? 15_000 : 900),
+  )
+  payloads[3000] = 'large:'.padEnd(1_000_000)
+  for (const payload of payloads) publisher.send(`PUB flood ${payload.length}\r\n${payload}\r\n`)
+  await publisher.untilPong()
+  assert.ok(running.server.stats.pendingBytes > 10_000_000)
+  const frames = payloads.map((payload) => `MSG flood 1 ${payload.length}\r\n${payload}\r\n`)
+  const wanted = Buffer.from(frames.join(''))
+  const got: Buffer[] = []
+  let gotBytes = 0
+  slow.socket.removeAllListeners('data').on('data', (chunk: Buffer) => {
+    got.push(chunk)
+    gotBytes += chunk.length
+  })
+  slow.socket.resume()
+  await whileTrue(() => gotBytes < wanted.length)
+  assert.ok(Buffer.concat(got).equals(wanted))
+  await Promise.all([slow.close(), publisher.close()])
+  await running.server.close()
+})

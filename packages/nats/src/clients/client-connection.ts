@@ -8,6 +8,7 @@ import type { Router } from '../routing/router.ts'
 import type { Subscription } from '../routing/subscription.ts'
 import type { ClientContext, ClientTraffic } from './client-context.ts'
 import { type ClientLine, ClientSession } from './client-session.ts'
+import { freeNow } from './free-now.ts'
 import { Outbox } from './outbox.ts'
 import { ReadHold } from './read-hold.ts'
 
@@ -104,9 +105,10 @@ export class ClientConnection implements ClientLine {
     else callback()
   }
 
-  deliver(subscription: Subscription, publication: Publication): void {
-    if (this.#ended) return
-    this.#frames.write(subscription, publication, this.#session.options.headers)
+  deliver(subscription: Subscription, publication: Publication): boolean {
+    if (this.#ended) return false
+    const { headers } = this.#session.options
+    const keepsView = this.#frames.write(subscription, publication, headers)
     this.traffic.outMessages++
     this.traffic.outBytes += publication.end - publication.start
     const permissions = this.#session.identity?.permissions
@@ -114,6 +116,7 @@ export class ClientConnection implements ClientLine {
       permissions.noteReply(publication.reply, performance.now())
     }
     this.#cutAboveBound()
+    return keepsView
   }
 
   expired(subscription: Subscription): void {
@@ -196,7 +199,8 @@ export class ClientConnection implements ClientLine {
     if (this.#ended) return this.#discard(chunk.length)
     this.#lastHeardMs = performance.now()
     this.#pingsOut = 0
-    this.#parser.parse(chunk)
+    const { viewed } = this.#parser.parse(chunk)
+    if (!viewed && chunk.length >= FREED_MIN_BYTES && isAlone(chunk)) freeNow(chunk.buffer)
     if (this.#ended) return
     // Its own answers wait too, where a client asks and does not read.
     this.#cutAboveBound()
@@ -239,6 +243,14 @@ export class ClientConnection implements ClientLine {
     this.#relieve()
     this.#context.onEnd(reason)
   }
+}
+
+/** Small chunks are not worth the call. */
+const FREED_MIN_BYTES = 16 * 1024
+
+/** Whether no other buffer shares its memory, as in those that sockets read into. */
+function isAlone({ length, buffer }: Buffer): boolean {
+  return length === buffer.byteLength
 }
 
 const LINGER_MS = 1000

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { connect, type Socket } from 'node:net'
+import { connect, Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { NatsServer } from '../server.ts'
+import { Outbox, OutboxShared } from './outbox.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -54,3 +55,67 @@ for (const bytes of [16, 5000, 20_000, 60_000, MIB]) {
     assert.ok(held <= most, `${held} bytes held, ${counted} counted`)
   })
 }
+
+test('what was read and handed on is freed without the garbage collector', async (t) => {
+  const server = new NatsServer({ port: -1 })
+  await server.listen()
+  t.after(() => server.close())
+  const publisher = await client(t, server, '')
+  const block = Buffer.from(`PUB a 1000\r\n${'x'.repeat(1000)}\r\n`.repeat(64))
+  await bufferBytes()
+  const before = process.memoryUsage().arrayBuffers
+  let most = 0
+  for (let i = 0; i < 1000; i++) {
+    await new Promise((resolve) => publisher.write(block, resolve))
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+  }
+  assert.ok(most < 8 * MIB, `${most} bytes held of 65 MB read`)
+})
+
+test('what waited for a client that was cut is freed at once, but what is being written', () => {
+  let freed = 0
+  class Shared extends OutboxShared {
+    override discard(piece: Buffer): void {
+      super.discard(piece)
+      if (piece.length === 0) freed++
+    }
+  }
+  const shared = new Shared()
+  // It is not connected, so that nothing is ever through.
+  const socket = new Socket().on('error', () => undefined)
+  const outbox = new Outbox(socket, shared, () => undefined)
+  const part = new Uint8Array(8192)
+  for (let i = 0; i < 512; i++) outbox.writeBytes(part)
+  const theirs = Buffer.alloc(20_000)
+  outbox.writeBytes(theirs)
+  outbox.close()
+  assert.equal(theirs.length, 20_000)
+  assert.equal(shared.pendingBytes, 0)
+  // 4 MiB in pieces of 64 KiB; those of the first write stay, and the last is not alone in its chunk.
+  assert.ok(freed >= 58 && freed <= 63, `${freed} of 64 freed`)
+})
+
+test('a message that a handler keeps is not touched by what is read later', async (t) => {
+  const server = new NatsServer({ port: -1 })
+  await server.listen()
+  t.after(() => server.close())
+  const kept: string[] = []
+  const views: Uint8Array[] = []
+  server.connect().subscribe('kept', ({ data }) => {
+    kept.push(Buffer.from(data).toString())
+    views.push(data)
+  })
+  const publisher = await client(t, server, '')
+  for (let i = 0; i < 200; i++) {
+    const other = `PUB other 1000\r\n${'x'.repeat(1000)}\r\n`.repeat(60)
+    const text = `PUB kept 4\r\n${String(i).padStart(4)}\r\n${other}`
+    await new Promise((resolve) => publisher.write(text, resolve))
+  }
+  while (views.length < 200) await new Promise((resolve) => setImmediate(resolve))
+  const now = views.map((view) => Buffer.from(view).toString())
+  assert.deepEqual(now, kept)
+  assert.deepEqual(
+    now.map(Number),
+    Array.from({ length: 200 }, (_, i) => i),
+  )
+})

@@ -188,7 +188,7 @@ export class InProcessConnection implements Subscriber {
     else callback()
   }
 
-  deliver(subscription: Subscription, publication: Publication): void {
+  deliver(subscription: Subscription, publication: Publication): boolean {
     const { bytes, start, end, headerBytes } = publication
     const dataStart = headerBytes > 0 ? start + headerBytes : start
     const message: InProcessMessage = {
@@ -198,6 +198,7 @@ export class InProcessConnection implements Subscriber {
       headers: headerBytes > 0 ? view(bytes, start, dataStart) : undefined,
     }
     this.#enqueue({ kind: 'message', subscription, message }, end - start + ENTRY_BYTES)
+    return true
   }
 
   expired(): void {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { freeNow } from './free-now.ts'
 
 /**
  * Bytes on their way to one socket. Most are copied into chunks; one `socket.write` goes out per
@@ -67,11 +68,13 @@ export class Outbox {
     this.#chunk.write(text, at, text.length, 'latin1')
   }
 
-  /** Sends `bytes`, which must not be written to afterwards. */
-  writeBytes(bytes: Uint8Array): void {
+  /** Sends `bytes`. Returns whether it keeps a view: they must not be written to then. */
+  writeBytes(bytes: Uint8Array): boolean {
     const { length, buffer } = bytes
-    if (length > COPIED_MAX_BYTES && buffer.byteLength - length <= length >> 3) this.#addView(bytes)
+    const asView = length > COPIED_MAX_BYTES && buffer.byteLength - length <= length >> 3
+    if (asView) this.#addView(bytes)
     else this.#addCopy(bytes)
+    return asView
   }
 
   /** Calls back when everything handed in so far and until then is with the operating system. */
@@ -87,6 +90,8 @@ export class Outbox {
     this.#shared.pendingBytes -= this.pendingBytes
     this.#waitingBytes = 0
     this.#inFlightBytes = 0
+    this.#seal()
+    for (const piece of this.#full) this.#shared.discard(piece)
     this.#full = []
     this.#dropChunk()
     this.#afterEmpty?.()
@@ -168,6 +173,7 @@ export class Outbox {
 
   #nextChunk(length: number): void {
     const busy = this.#chunkEnd > 0 || this.#full.length > 0
+    if (this.#waitingBytes > SHELVED_FROM_BYTES && this.#shelve()) return
     this.#seal()
     this.#dropChunk()
     if (this.#waitingBytes >= FLUSH_BYTES) this.flush()
@@ -179,6 +185,14 @@ export class Outbox {
     if (this.#chunkEnd === this.#chunkStart) return
     this.#full.push(this.#chunk.subarray(this.#chunkStart, this.#chunkEnd))
     this.#chunkStart = this.#chunkEnd
+  }
+
+  /** Keeps what is in the chunk elsewhere, and begins it anew; not where a part of it is sealed. */
+  #shelve(): boolean {
+    if (this.#chunkStart > 0 || this.#chunk.length !== CHUNK_BYTES) return false
+    this.#full.push(this.#shared.shelve(this.#chunk.subarray(0, this.#chunkEnd)))
+    this.#chunkEnd = 0
+    return true
   }
 
   #dropChunk(): void {
@@ -194,6 +208,8 @@ const CHUNK_BYTES = 64 * 1024
 /** A larger payload that has a buffer to itself is sent as it lies there. */
 const COPIED_MAX_BYTES = 16 * 1024
 const FLUSH_BYTES = 64 * 1024
+/** A peer with so much waiting is slow. */
+const SHELVED_FROM_BYTES = 1024 * 1024
 /** So much per write: a deadline on one write then means a rate, whatever has gathered. */
 const WRITE_MAX_BYTES = 256 * 1024
 const SPARE_CHUNKS_MAX = 64
@@ -219,8 +235,29 @@ export class OutboxShared {
     this.#ours.delete(chunk.buffer)
   }
 
+  /** `piece` was sent. */
   release(piece: Buffer): void {
-    if (this.#spare.length >= SPARE_CHUNKS_MAX || !this.#ours.has(piece.buffer)) return
-    this.#spare.push(Buffer.from(piece.buffer))
+    const { buffer } = piece
+    const shelved = buffer instanceof ArrayBuffer && buffer.resizable
+    if (shelved || this.#spare.length >= SPARE_CHUNKS_MAX) this.discard(piece)
+    else if (this.#ours.has(buffer)) this.#spare.push(Buffer.from(buffer))
+  }
+
+  /** Frees a chunk that nothing reads from any more, without the garbage collector. */
+  discard(piece: Buffer): void {
+    if (this.#ours.delete(piece.buffer)) freeNow(piece.buffer)
+  }
+
+  /**
+   * A copy for the long wait, in pages of its own: freed they go back to the operating system,
+   * where what `allocUnsafeSlow` returns would stay with the process. Writing to such memory in
+   * many small steps is slow.
+   */
+  shelve(piece: Buffer): Buffer {
+    const pages = new ArrayBuffer(piece.length, { maxByteLength: piece.length })
+    this.#ours.add(pages)
+    const copy = Buffer.from(pages)
+    copy.set(piece)
+    return copy
   }
 }

@@ -60,16 +60,22 @@ export class CommandParser {
     if (rest !== undefined) this.parse(rest)
   }
 
-  /** `chunk` must not be written to afterwards: published payloads are views of it. */
-  parse(chunk: Buffer): void {
+  /**
+   * Published payloads are views of `chunk`. `viewed` says whether somebody keeps one: it must not
+   * be written to then. The parser itself copies what it keeps.
+   */
+  parse(chunk: Buffer): { readonly viewed: boolean } {
+    const publication = this.#publication
+    publication.viewed = false
     let at = 0
     while (at < chunk.length && !this.#stopped) {
       if (this.#rest !== undefined) {
         this.#rest = Buffer.concat([this.#rest, chunk.subarray(at)])
-        return
+        break
       }
       at = this.#payloadNeeded > 0 ? this.#readPayload(chunk, at) : this.#readLine(chunk, at)
     }
+    return publication
   }
 
   #readLine(chunk: Buffer, at: number): number {

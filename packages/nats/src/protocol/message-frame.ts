@@ -21,8 +21,11 @@ export class FrameWriter {
     this.#outbox = outbox
   }
 
-  /** `withHeaders` false leaves them out, for a client that does not understand HMSG. */
-  write(subscription: Subscription, publication: Publication, withHeaders: boolean): void {
+  /**
+   * `withHeaders` false leaves them out, for a client that does not understand HMSG. Returns
+   * whether a view of the payload is kept; else it was copied.
+   */
+  write(subscription: Subscription, publication: Publication, withHeaders: boolean): boolean {
     const { headerBytes, reply, end } = publication
     const hasHeaders = headerBytes >= 0 && withHeaders
     const start =
@@ -57,10 +60,11 @@ export class FrameWriter {
       at = copyPayload(publication, start, out, at)
       out[at++] = CR
       out[at++] = LF
-    } else {
-      this.#outbox.writeBytes(publication.bytes.subarray(start, end))
-      this.#outbox.writeText('\r\n')
+      return false
     }
+    const keepsView = this.#outbox.writeBytes(publication.bytes.subarray(start, end))
+    this.#outbox.writeText('\r\n')
+    return keepsView
   }
 
   #usePrefix(subscription: Subscription, subject: string): void {

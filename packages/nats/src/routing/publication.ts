@@ -13,8 +13,18 @@ export interface Publication {
   bytes: Uint8Array
   start: number
   end: number
+  /** Somebody kept a view of the bytes, since the publisher last set this to false. */
+  viewed: boolean
 }
 
 export function emptyPublication(): Publication {
-  return { subject: '', reply: '', headerBytes: -1, bytes: new Uint8Array(0), start: 0, end: 0 }
+  return {
+    subject: '',
+    reply: '',
+    headerBytes: -1,
+    bytes: new Uint8Array(0),
+    start: 0,
+    end: 0,
+    viewed: false,
+  }
 }

@@ -72,7 +72,7 @@ export class Router {
     subscription.delivered++
     this.counts.outMessages++
     this.counts.outBytes += publication.end - publication.start
-    owner.deliver(subscription, publication)
+    if (owner.deliver(subscription, publication)) publication.viewed = true
     if (subscription.max > 0 && subscription.delivered >= subscription.max) {
       this.remove(subscription)
       owner.expired(subscription)

@@ -8,8 +8,11 @@ export interface Subscriber {
   readonly pendingBytes: number
   /** True while more than `congestedBytes` wait for it. */
   readonly congested: boolean
-  /** Takes one message. It must not run foreign code before it returns. */
-  deliver(subscription: Subscription, publication: Publication): void
+  /**
+   * Takes one message. It must not run foreign code before it returns. Returns whether it keeps a
+   * view of the bytes; else it has copied them.
+   */
+  deliver(subscription: Subscription, publication: Publication): boolean
   /** The subscription got its last message (UNSUB with a count) and is no longer in the tree. */
   expired(subscription: Subscription): void
   /** Calls back once when it is no longer congested, or gone. */
