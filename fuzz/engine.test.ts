@@ -49,3 +49,10 @@ test('nothing is reported of a target that keeps its promise', async () => {
   assert.equal(outcome.executions >= 5000, true)
   assert.deepEqual(outcome.failures, [])
 })
+
+test('a run whose time is over ends between two batches, and says how far it came', async () => {
+  const run = (): void => {}
+  const endless = { executions: Infinity, budgetMs: 0, seed: 1, coverage }
+  const outcome = await fuzz({ ...target, run }, endless)
+  assert.equal(outcome.executions, 1 + target.seeds.length)
+})

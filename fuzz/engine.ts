@@ -17,6 +17,8 @@ const CORPUS_MAX = 4096
 
 export interface FuzzOptions {
   readonly executions: number
+  /** Begins nothing new after so many milliseconds; without it only `executions` ends the run. */
+  readonly budgetMs?: number
   readonly seed: number
   readonly coverage: BlockCoverage
   /** Called with each input before it runs. */
@@ -64,8 +66,10 @@ class Campaign {
     this.#options.coverage.forget()
     this.#corpus.push(...this.#target.seeds)
     await this.#explore([new Uint8Array(), ...this.#target.seeds])
-    while (this.#executions < this.#options.executions && this.#failures.size < FAILURES_MAX) {
-      const left = this.#options.executions - this.#executions
+    const { executions, budgetMs = Infinity } = this.#options
+    while (this.#executions < executions && this.#failures.size < FAILURES_MAX) {
+      if (performance.now() - begun >= budgetMs) break
+      const left = executions - this.#executions
       const known = this.#corpus.length
       await this.#explore(this.#mutants(Math.min(this.#batch, left)))
       const found = this.#corpus.length > known

@@ -22,6 +22,9 @@ npm run fuzz -- [options]
   --quick         20000 of each
   --seed N        the random choices (another one each time; printed at the start)
   --only TEXT     targets whose name contains TEXT
+  --seconds N     of each target at most; the line of the target says how far it came
+  --every         all executions for slow targets, too, which else take a share of them
+  --list          the names of the targets, and runs none
   --input HEX     run this one input instead
 `,
   {
@@ -29,6 +32,9 @@ npm run fuzz -- [options]
     quick: { type: 'boolean', default: false },
     seed: { type: 'string' },
     only: { type: 'string', default: '' },
+    seconds: { type: 'string' },
+    every: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
     input: { type: 'string' },
   },
 )
@@ -55,15 +61,29 @@ function printFailure(target: FuzzTarget, failure: FuzzFailure, seed: number): v
 
 interface Plan {
   readonly executions: number
+  readonly budgetMs: number
   readonly seed: number
   readonly coverage: BlockCoverage
 }
 
+function shareOf({ share = 1 }: FuzzTarget): number {
+  return values.every ? 1 : share
+}
+
+/** One line for each target: its name, and the share of the executions that a slow one takes. */
+function printList(chosen: readonly FuzzTarget[]): void {
+  for (const target of chosen) {
+    const share = shareOf(target)
+    console.log(share === 1 ? target.name : `${target.name.padEnd(52)} share ${share}`)
+  }
+}
+
 async function runTarget(target: FuzzTarget, plan: Plan): Promise<boolean> {
-  const { executions, seed, coverage } = plan
+  const { executions, budgetMs, seed, coverage } = plan
   const watchdog = new Watchdog(target.name)
   const outcome = await fuzz(target, {
-    executions: Math.max(1, Math.round(executions * (target.share ?? 1))),
+    executions: Math.max(1, Math.round(executions * shareOf(target))),
+    budgetMs,
     seed,
     coverage,
     note: (input) => watchdog.note(input),
@@ -80,10 +100,24 @@ async function runTarget(target: FuzzTarget, plan: Plan): Promise<boolean> {
   return !failed
 }
 
+async function runAll(chosen: readonly FuzzTarget[], plan: Plan): Promise<void> {
+  console.log(`seed ${plan.seed}, ${plan.executions} executions a target`)
+  let passed = 0
+  for (const target of chosen) if (await runTarget(target, plan)) passed++
+  plan.coverage.close()
+  console.log(`${passed} passed, ${chosen.length - passed} failed`)
+  process.exitCode = passed === chosen.length ? 0 : 1
+}
+
 async function main(): Promise<void> {
   const coverage = new BlockCoverage((url) => url.includes('/packages/'))
   const chosen = await targets()
   if (chosen.length === 0) refuse(`--only ${values.only}: no target has that in its name`)
+  if (values.list) {
+    printList(chosen)
+    coverage.close()
+    return
+  }
   if (values.input !== undefined) {
     if (!/^([0-9a-f]{2})*$/i.test(values.input)) refuse(`--input: expected hexadecimal digits`)
     for (const target of chosen) await target.run(new Uint8Array(Buffer.from(values.input, 'hex')))
@@ -96,12 +130,8 @@ async function main(): Promise<void> {
   })
   const executions = values.quick && values.executions === undefined ? QUICK_EXECUTIONS : asked
   const seed = wholeNumber('seed', values.seed, { fallback: Date.now() % 1_000_000_007 })
-  console.log(`seed ${seed}, ${executions} executions a target`)
-  let passed = 0
-  for (const target of chosen) if (await runTarget(target, { executions, seed, coverage })) passed++
-  coverage.close()
-  console.log(`${passed} passed, ${chosen.length - passed} failed`)
-  process.exitCode = passed === chosen.length ? 0 : 1
+  const seconds = wholeNumber('seconds', values.seconds, { fallback: Infinity, min: 1 })
+  await runAll(chosen, { executions, budgetMs: seconds * 1000, seed, coverage })
 }
 
 await main()
