@@ -129,6 +129,22 @@ test('clients that send anything at all leave the others working', async () => {
   await server.close()
 })
 
+test('a request nobody hears is answered with 503, and the subject it was for', async () => {
+  const { server, open } = await start()
+  const client = await open(`${QUIET}SUB inbox 9\r\nPUB no.body inbox 2\r\nhi\r\n`)
+  const notice = 'NATS/1.0 503\r\nNats-Subject: no.body\r\n\r\n'
+  const size = notice.length
+  assert.equal(await client.untilPong(), `HMSG inbox 9 ${size} ${size}\r\n${notice}\r\n`)
+  await client.close()
+  await server.close()
+})
+
+test('a ports file that cannot be written stops the start', async () => {
+  const server = new NatsServer({ port: -1, portsFileDir: '/dev/null/nowhere' })
+  await assert.rejects(server.listen(), /nowhere/)
+  assert.equal(server.port, 0)
+})
+
 test('the ports file names what is bound, and goes with the server', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'nats-ports-'))
   const server = new NatsServer({ port: -1, monitor: { port: -1 }, portsFileDir: folder })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { connect } from '@nats-io/transport-node'
 import { embeddedNats } from './embedded-nats.ts'
-import { silentLogger } from './logging/logger.ts'
+import { type Logger, silentLogger } from './logging/logger.ts'
 import { run, temporaryDirectory } from './running-server.suite.ts'
 
 async function confFile(t: TestContext, text: string): Promise<string> {
@@ -66,6 +66,35 @@ test('without them the file says where to listen', async (t) => {
   await server.listen()
   assert.notEqual(server.port, 4222)
 })
+
+for (const [verbose, level] of [
+  [true, 'info'],
+  [false, 'debug'],
+] as const) {
+  test(`clients that come and go are told at ${level} when logging.nats is ${verbose}`, async (t) => {
+    const told: string[] = []
+    const logger: Logger = {
+      ...silentLogger,
+      debug: (message) => told.push(`debug ${message}`),
+      info: (message) => told.push(`info ${message}`),
+      limited: (_key, at, message) => told.push(`${at} ${message}`),
+    }
+    const file = await confFile(t, 'port: -1\nauthorization { user: derek, password: secret }\n')
+    const embedded = { host: undefined, port: undefined, configFile: file }
+    const server = embeddedNats({ embedded, logger, verbose })
+    t.after(() => server.close())
+    await server.listen()
+    const nats = await connect({ port: server.port, user: 'derek', pass: 'secret' })
+    await nats.close()
+    await assert.rejects(connect({ port: server.port, reconnect: false }), /authoriz/i)
+    assert.deepEqual(told.slice(0, 2), [
+      `${level} nats: listening`,
+      `${level} nats: client-connected`,
+    ])
+    // Whoever is turned away is told of in either case.
+    assert.ok(told.includes('warn nats: unauthorized'))
+  })
+}
 
 test('a server that stops tells the clients of its NATS to go elsewhere', async (t) => {
   const { server } = await run(t)

@@ -219,14 +219,29 @@ test('what has no effect here is told, and is no mistake', () => {
   )
 })
 
-for (const name of 'cluster gateway leafnodes jetstream accounts operator websocket mqtt'.split(
-  ' ',
-)) {
-  test(`${name} is refused by name, with what to do instead`, () => {
-    const text = problems(`port: 1\n${name} { enabled: true }`)
-    assert.ok(text.startsWith(`/etc/nats/nats.conf:2: ${name}: the embedded server has no `), text)
-    assert.ok(text.endsWith('; run nats-server and point nats.servers at it'), text)
-  })
+const FOREIGN: Readonly<Record<string, string>> = {
+  clusters: 'cluster',
+  gateways: 'gateway',
+  'leaf nodes': 'leafnodes leaf',
+  JetStream: 'jetstream store_dir default_js_domain',
+  accounts: 'accounts system_account system no_system_account',
+  'operators and JWTs':
+    'operator operators trusted trusted_keys resolver resolvers resolver_preload resolver_tls ' +
+    'account_resolver root roots',
+  WebSocket: 'websocket ws',
+  MQTT: 'mqtt',
+  'subject mapping': 'mappings maps',
+  OCSP: 'ocsp ocsp_cache',
+}
+
+for (const [what, names] of Object.entries(FOREIGN)) {
+  for (const name of names.split(' ')) {
+    test(`${name} is refused by name, with what to do instead`, () => {
+      const instead = `the embedded server has no ${what}; run nats-server and point nats.servers at it`
+      const text = problems(`port: 1\n${name} { enabled: true }`)
+      assert.equal(text, `/etc/nats/nats.conf:2: ${name}: ${instead}`)
+    })
+  }
 }
 
 test('JetStream that is off is no reason to refuse', () => {

@@ -200,7 +200,7 @@ const FOREIGN: ReadonlyMap<string, string> = new Map(
     ocsp: 'OCSP',
     ocsp_cache: 'OCSP',
     server_tags: 'server tags',
-    no_header_support: 'running without headers',
+    no_header_support: 'way to run without headers',
     default_js_domain: 'JetStream',
   }),
 )
