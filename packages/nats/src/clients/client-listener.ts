@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Authenticator } from '../auth/authenticator.ts'
-import { ErrorText, NatsServerError } from '../errors.ts'
+import { ErrorText } from '../errors.ts'
 import type { NatsLimits } from '../limits.ts'
+import { boundPort, boundUrl, listenAt } from '../listening.ts'
 import { infoFor, type ServerInfo } from '../protocol/server-info.ts'
 import type { Router } from '../routing/router.ts'
 import { ClientConnection } from './client-connection.ts'
@@ -38,13 +39,9 @@ export class ClientListener {
   }
 
   async listen(): Promise<void> {
-    const { host, port, limits } = this.#context
+    const { host, port, portSetting, limits } = this.#context
     const listener = createServer((socket) => this.#accept(socket))
-    await new Promise<void>((resolve, reject) => {
-      listener.once('error', (error) => reject(listenError(error, this.#context)))
-      listener.listen({ host, port: Math.max(0, port), backlog: BACKLOG }, resolve)
-    })
-    listener.removeAllListeners('error')
+    await listenAt(listener, { host, port, portSetting, clients: 'NATS clients', backlog: BACKLOG })
     // Accepting can fail later (no descriptors left); the connections that stand go on.
     listener.on('error', ({ message }) => this.#event({ kind: 'client-refused', reason: message }))
     this.#listener = listener
@@ -66,15 +63,12 @@ export class ClientListener {
 
   /** 0 while not listening. */
   get port(): number {
-    return this.#address?.port ?? 0
+    return boundPort(this.#listener)
   }
 
   /** As a NATS URL; '' while not listening. */
   get url(): string {
-    const address = this.#address
-    if (address === undefined) return ''
-    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-    return `${this.#context.tls === undefined ? 'nats' : 'tls'}://${host}:${address.port}`
+    return boundUrl(this.#context.tls === undefined ? 'nats' : 'tls', this.#listener)
   }
 
   /**
@@ -109,11 +103,6 @@ export class ClientListener {
     for (const socket of this.#greeted) socket.destroy()
     for (const client of this.#clients.values()) client.closeAfterFlush('server closed')
     await stopped
-  }
-
-  get #address(): AddressInfo | undefined {
-    const address = this.#listener?.address()
-    return typeof address === 'object' && address !== null ? address : undefined
   }
 
   /** Resolves when every socket is closed too. */
@@ -263,21 +252,4 @@ function elapsed(ms: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(done, signal.aborted ? 0 : ms)
     signal.addEventListener('abort', done)
   })
-}
-
-function listenError(error: NodeJS.ErrnoException, context: ListenerContext): NatsServerError {
-  const { host, port, portSetting } = context
-  if (error.code === 'EADDRINUSE') {
-    return new NatsServerError(
-      'address-in-use',
-      `cannot listen for NATS clients on ${host}:${port}: another program uses this port; ` +
-        `choose another with ${portSetting} (-1 takes any free one)`,
-      { cause: error },
-    )
-  }
-  return new NatsServerError(
-    'address-refused',
-    `cannot listen for NATS clients on ${host}:${port}: ${error.message}`,
-    { cause: error },
-  )
 }

@@ -70,8 +70,8 @@ export class InProcessConnection implements Subscriber {
   #relief: (() => void)[] = []
   readonly #overfilled = new Set<Subscriber>()
   #waitingForRelief: (() => void)[] = []
-  readonly #published = new LiteralMemo()
-  readonly #received = new TextMemo()
+  readonly #published = new LastConverted(literalBytes)
+  readonly #received = new LastConverted(fromByteString)
 
   constructor(options: InProcessOptions, context: InProcessContext) {
     this.name = options.name ?? ''
@@ -338,29 +338,21 @@ const ENTRY_BYTES = 128
 const MESSAGES_PER_TURN = 4096
 
 /** Remembers the last conversion: consecutive messages mostly share their subject. */
-class TextMemo {
-  #bytes = ''
-  #text = ''
+class LastConverted {
+  readonly #convert: (text: string) => string
+  #from = ''
+  #to = ''
 
-  get(bytes: string): string {
-    if (bytes !== this.#bytes) {
-      this.#text = fromByteString(bytes)
-      this.#bytes = bytes
-    }
-    return this.#text
+  constructor(convert: (text: string) => string) {
+    this.#convert = convert
   }
-}
-
-class LiteralMemo {
-  #text = ''
-  #bytes = ''
 
   get(text: string): string {
-    if (text !== this.#text || text === '') {
-      this.#bytes = literalBytes(text)
-      this.#text = text
+    if (text !== this.#from || text === '') {
+      this.#to = this.#convert(text)
+      this.#from = text
     }
-    return this.#bytes
+    return this.#to
   }
 }
 

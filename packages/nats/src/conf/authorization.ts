@@ -8,7 +8,7 @@ import {
 } from '../auth/permissions.ts'
 import { isValidSubject } from '../routing/subject.ts'
 import type { ConfValue } from './conf-value.ts'
-import { Section, textList } from './section.ts'
+import { given, Section, textList } from './section.ts'
 
 /** The block `authorization` and `no_auth_user` beside it. */
 export function readAuthorization(top: Section): NatsAuth | undefined {
@@ -36,12 +36,7 @@ export function readAuthorization(top: Section): NatsAuth | undefined {
   if (noAuth !== undefined && !users.some((user) => 'user' in user && user.user === noAuthUser)) {
     top.problem(noAuth.place, NO_AUTH_USER)
   }
-  return {
-    ...(token === undefined ? {} : { token }),
-    ...(users.length === 0 ? {} : { users }),
-    ...(noAuthUser === undefined ? {} : { noAuthUser }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  }
+  return given({ token, users: users.length === 0 ? undefined : users, noAuthUser, timeoutMs })
 }
 
 const NO_AUTH_USER = 'no_auth_user must be one of authorization.users, by name'
@@ -85,7 +80,7 @@ function readUsers(
 function readUser(section: Section, place: ConfValue): NatsUser | undefined {
   const block = section.section('permissions', 'permission', 'authorization')
   const permissions = block && readPermissions(block.section)
-  const more = permissions === undefined ? {} : { permissions }
+  const more = given({ permissions })
   const nkey = section.text('nkey')
   const password = readOneUser(section)
   section.finish()
@@ -119,11 +114,7 @@ function readPermissions(section: Section): NatsPermissions {
   ])
   const responses = readResponses(section)
   section.finish()
-  return {
-    ...(publish === undefined ? {} : { publish }),
-    ...(subscribe === undefined ? {} : { subscribe }),
-    ...(responses === undefined ? {} : { responses }),
-  }
+  return given({ publish, subscribe, responses })
 }
 
 function readRules(
@@ -139,10 +130,10 @@ function readRules(
   const allow = inner.entry('allow')
   const deny = inner.entry('deny')
   inner.finish()
-  return {
-    ...(allow === undefined ? {} : { allow: readSubjects(section, allow.value, about) }),
-    ...(deny === undefined ? {} : { deny: readSubjects(section, deny.value, about) }),
-  }
+  return given({
+    allow: allow && readSubjects(section, allow.value, about),
+    deny: deny && readSubjects(section, deny.value, about),
+  })
 }
 
 function readSubjects(

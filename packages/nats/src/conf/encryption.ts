@@ -1,6 +1,6 @@
 import { createSecureContext } from 'node:tls'
 import type { NatsTls } from '../clients/tls.ts'
-import type { Section } from './section.ts'
+import { given, type Section } from './section.ts'
 
 /** The block `tls`, and `allow_non_tls` beside it. Files are read as they are named. */
 export function readTls(top: Section, readFile: (path: string) => string): NatsTls | undefined {
@@ -34,21 +34,13 @@ export function readTls(top: Section, readFile: (path: string) => string): NatsT
   }
   if (cert === undefined || key === undefined) return undefined
   try {
-    createSecureContext({ cert, key, ...(ca === undefined ? {} : { ca }) })
+    createSecureContext({ cert, key, ...given({ ca }) })
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     return section.problem(place, `tls: the certificate and key cannot be used: ${why}`)
   }
-  return {
-    cert,
-    key,
-    ...(ca === undefined ? {} : { ca }),
-    ...(verify === undefined ? {} : { verify }),
-    ...(verifyAndMap === undefined ? {} : { verifyAndMap }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(handshakeFirst === undefined ? {} : { handshakeFirst }),
-    ...(allowNonTls === undefined ? {} : { allowNonTls }),
-  }
+  const more = given({ ca, verify, verifyAndMap, timeoutMs, handshakeFirst, allowNonTls })
+  return { cert, key, ...more }
 }
 
 const INSTEAD = 'which speaks TLS 1.2 and 1.3 with the ciphers of Node'

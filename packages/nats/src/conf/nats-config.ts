@@ -6,7 +6,7 @@ import { readAuthorization } from './authorization.ts'
 import { readConf, type ConfSources } from './conf-reader.ts'
 import { ConfSyntaxError, type ConfMap, type NatsConfigProblem } from './conf-value.ts'
 import { readTls } from './encryption.ts'
-import { Section } from './section.ts'
+import { given, Section } from './section.ts'
 
 export type NatsConfigResult =
   | {
@@ -49,7 +49,8 @@ export function formatNatsConfigProblems(problems: readonly NatsConfigProblem[])
 function readOptions(top: Section, sources: ConfSources): NatsServerOptions {
   const name = top.text('server_name')
   const address = readAddress(top)
-  const advertise = readHostPort(top, 'client_advertise', ANY_PORT)
+  const { host, port } = readHostPort(top, 'client_advertise') ?? {}
+  const advertise = host === undefined || port === undefined ? undefined : { host, port }
   const limits = readLimits(top)
   const auth = readAuthorization(top)
   const tls = readTls(top, sources.readFile)
@@ -57,34 +58,28 @@ function readOptions(top: Section, sources: ConfSources): NatsServerOptions {
   const portsFileDir = top.text('ports_file_dir')
   const durationMs = top.durationMs('lame_duck_duration')
   const graceMs = top.durationMs('lame_duck_grace_period')
+  const lameDuck = { ...DEFAULT_LAME_DUCK, ...given({ durationMs, graceMs }) }
   return {
-    ...(name === undefined ? {} : { name }),
     ...address,
-    ...(advertise?.host === undefined
-      ? {}
-      : { advertise: { host: advertise.host, port: advertise.port } }),
     limits,
-    ...(auth === undefined ? {} : { auth }),
-    ...(tls === undefined ? {} : { tls }),
-    ...(monitor === undefined ? {} : { monitor }),
-    ...(portsFileDir === undefined ? {} : { portsFileDir }),
-    ...(durationMs === undefined && graceMs === undefined
-      ? {}
-      : {
-          lameDuck: {
-            durationMs: durationMs ?? DEFAULT_LAME_DUCK.durationMs,
-            graceMs: graceMs ?? DEFAULT_LAME_DUCK.graceMs,
-          },
-        }),
+    ...given({
+      name,
+      advertise,
+      auth,
+      tls,
+      monitor,
+      portsFileDir,
+      lameDuck: durationMs === undefined && graceMs === undefined ? undefined : lameDuck,
+    }),
   }
 }
 
 /** Without a host the server stays on this machine, unlike nats-server: 0.0.0.0 is asked for. */
-function readAddress(top: Section): { host?: string; port?: number } {
-  const listen = readHostPort(top, 'listen', ANY_PORT)
+function readAddress(top: Section): { readonly host?: string; readonly port?: number } {
+  const listen = readHostPort(top, 'listen')
   const host = top.text('host', 'net') ?? listen?.host
   const port = top.integer(ANY_PORT, 'port') ?? listen?.port
-  return { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) }
+  return given({ host, port })
 }
 
 const ANY_PORT = { min: -1, max: 65_535 }
@@ -93,16 +88,14 @@ const ANY_PORT = { min: -1, max: 65_535 }
 function readHostPort(
   top: Section,
   name: string,
-  range: { min: number; max: number },
-): { host?: string; port: number } | undefined {
+): { readonly host?: string; readonly port: number } | undefined {
   const entry = top.entry(name)
-  if (entry === undefined) return undefined
   const text = top.text(name)
-  if (text === undefined) return undefined
+  if (entry === undefined || text === undefined) return undefined
   const match = /^(?:(?:\[([^\]]+)\]|([^:]*)):)?(-?\d{1,5})$/.exec(text)
   const host = match?.[1] ?? match?.[2] ?? ''
   const port = Number(match?.[3])
-  if (match !== null && port >= range.min && port <= range.max) {
+  if (match !== null && port >= ANY_PORT.min && port <= ANY_PORT.max) {
     return host === '' ? { port } : { host, port }
   }
   return top.problem(entry.value, `${name} must be host:port`)
@@ -134,7 +127,7 @@ function readLimits(top: Section): Partial<NatsLimits> {
   if (pending !== undefined && maxPendingBytes < maxPayloadBytes) {
     top.problem(pending.place, 'max_pending must not be less than max_payload')
   }
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined))
+  return given(found)
 }
 
 /** Above that a message should not go through NATS at all; nats-server has the same bound. */
@@ -145,9 +138,9 @@ function readMonitor(
   { host, tls }: { readonly host: string | undefined; readonly tls: NatsTls | undefined },
 ): MonitorOptions | undefined {
   const basePath = top.text('http_base_path')
-  const plain = readHostPort(top, 'http', ANY_PORT)
+  const plain = readHostPort(top, 'http')
   const plainPort = top.integer(ANY_PORT, 'http_port', 'monitor_port') ?? plain?.port
-  const secure = readHostPort(top, 'https', ANY_PORT)
+  const secure = readHostPort(top, 'https')
   const securePort = top.integer(ANY_PORT, 'https_port') ?? secure?.port
   const place = top.entry('https', 'https_port')?.place
   if (place !== undefined && tls === undefined) {
@@ -161,9 +154,11 @@ function readMonitor(
   if (port === undefined || port === 0) return undefined
   return {
     port,
-    ...(on === undefined ? {} : { host: on }),
-    ...(basePath === undefined ? {} : { basePath: `/${basePath}`.replace(/^\/+/, '/') }),
-    ...(place === undefined || tls === undefined ? {} : { tls }),
+    ...given({
+      host: on,
+      basePath: basePath && `/${basePath}`.replace(/^\/+/, '/'),
+      tls: place && tls,
+    }),
   }
 }
 

@@ -103,6 +103,14 @@ export class Section {
   }
 }
 
+/** Without the fields that are undefined: what is not set is left to its default. */
+export function given<T extends object>(fields: T): Given<T>
+export function given(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+}
+
+type Given<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> }
+
 /** What a list of texts, or one text, holds; undefined and a problem when it is anything else. */
 export function textList(section: Section, value: ConfValue, what: string): readonly string[] {
   if (value.kind === 'text') return [value.value]

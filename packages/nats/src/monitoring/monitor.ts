@@ -1,8 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { NatsServerError } from '../errors.ts'
 import type { NatsTls } from '../clients/tls.ts'
+import { boundPort, boundUrl, listenAt } from '../listening.ts'
 import { connz } from './connz.ts'
 import { BadQuery, type MonitorSource, type Page } from './page.ts'
 import { subsz } from './subsz.ts'
@@ -39,7 +38,7 @@ export class Monitor {
     this.#source = source
     const varz = new Varz(source, this.#requests)
     this.#pages = new Map<string, Page>([
-      ['/varz', () => varz.page({ ...options, port: this.#port })],
+      ['/varz', () => varz.page({ ...options, port: boundPort(this.#server) })],
       ['/connz', (query) => connz(source, query)],
       ['/subsz', (query) => subsz(source, query)],
       ['/subscriptionsz', (query) => subsz(source, query)],
@@ -61,23 +60,16 @@ export class Monitor {
 
   async listen(): Promise<void> {
     const { host = DEFAULT_HOST, port } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error: NodeJS.ErrnoException) => {
-        const code = error.code === 'EADDRINUSE' ? 'address-in-use' : 'address-refused'
-        const at = `cannot listen for monitoring on ${host}:${port}: ${error.message}`
-        reject(new NatsServerError(code, at, { cause: error }))
-      })
-      this.#server.listen({ host, port: Math.max(0, port) }, resolve)
-    })
-    this.#source.onEvent({ kind: 'monitor-listening', host, port: this.#port })
+    const portSetting = this.#options.tls === undefined ? 'http_port' : 'https_port'
+    await listenAt(this.#server, { host, port, portSetting, clients: 'monitoring' })
+    // Accepting can fail later (no descriptors left); whoever asks then asks again.
+    this.#server.on('error', () => undefined)
+    this.#source.onEvent({ kind: 'monitor-listening', host, port: boundPort(this.#server) })
   }
 
   /** '' while not listening. */
   get url(): string {
-    const address = this.#address
-    if (address === undefined) return ''
-    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-    return `${this.#options.tls === undefined ? 'http' : 'https'}://${host}:${address.port}`
+    return boundUrl(this.#options.tls === undefined ? 'http' : 'https', this.#server)
   }
 
   async close(): Promise<void> {
@@ -86,15 +78,6 @@ export class Monitor {
       this.#server.close(() => resolve())
       this.#server.closeAllConnections()
     })
-  }
-
-  get #port(): number {
-    return this.#address?.port ?? 0
-  }
-
-  get #address(): AddressInfo | undefined {
-    const address = this.#server.address()
-    return typeof address === 'object' && address !== null ? address : undefined
   }
 
   #answer({ method = '', url = '/' }: IncomingMessage): Answer {

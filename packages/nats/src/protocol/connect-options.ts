@@ -78,25 +78,21 @@ class FieldReader {
 
   boolean(name: string, otherwise: boolean): boolean {
     const value = this.#value(name)
-    if (value === undefined) return otherwise
-    if (typeof value === 'boolean') return value
-    this.failed = true
-    return otherwise
+    return typeof value === 'boolean' ? value : this.#otherwise(value, otherwise)
   }
 
   text(name: string, otherwise: string): string {
     const value = this.#value(name)
-    if (value === undefined) return otherwise
-    if (typeof value === 'string') return value
-    this.failed = true
-    return otherwise
+    return typeof value === 'string' ? value : this.#otherwise(value, otherwise)
   }
 
   number(name: string, otherwise: number): number {
     const value = this.#value(name)
-    if (value === undefined) return otherwise
-    if (typeof value === 'number') return value
-    this.failed = true
+    return typeof value === 'number' ? value : this.#otherwise(value, otherwise)
+  }
+
+  #otherwise<T>(value: unknown, otherwise: T): T {
+    if (value !== undefined) this.failed = true
     return otherwise
   }
 
