@@ -56,3 +56,12 @@ test('a run whose time is over ends between two batches, and says how far it cam
   const outcome = await fuzz({ ...target, run }, endless)
   assert.equal(outcome.executions, 1 + target.seeds.length)
 })
+
+test('seeds stay as they were given, Buffers too', async () => {
+  const seed = Buffer.from('a well-formed input')
+  const inputs = new Set<string>()
+  const run = (bytes: Uint8Array): void => void inputs.add(Buffer.from(bytes).toString('hex'))
+  await fuzz({ ...target, seeds: [seed], run }, { executions: 2000, seed: 1, coverage })
+  assert.equal(seed.toString(), 'a well-formed input')
+  assert.ok(inputs.size > 1000)
+})

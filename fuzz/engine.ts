@@ -64,8 +64,10 @@ class Campaign {
     const begun = performance.now()
     if (this.#target.seeds.length === 0) throw new Error(`${this.#target.name} has no seeds`)
     this.#options.coverage.forget()
-    this.#corpus.push(...this.#target.seeds)
-    await this.#explore([new Uint8Array(), ...this.#target.seeds])
+    // Copies that are no Buffers: `slice` of a Buffer is no copy, and mutation would change the seed.
+    const seeds = this.#target.seeds.map((seed) => Uint8Array.from(seed))
+    this.#corpus.push(...seeds)
+    await this.#explore([new Uint8Array(), ...seeds])
     const { executions, budgetMs = Infinity } = this.#options
     while (this.#executions < executions && this.#failures.size < FAILURES_MAX) {
       if (performance.now() - begun >= budgetMs) break
