@@ -3,6 +3,7 @@ import test from 'node:test'
 import type { Entry, Suffrage } from '@liftbridge/raft'
 import fc from 'fast-check'
 import { crc64 } from './crc64.ts'
+import { parseHardState, sealHardState } from './hard-state-file.ts'
 import { crcOf, decodeMeta, encodeMeta, parseSnapshotId, snapshotId } from './snapshot-meta.ts'
 import { decodeEntry, encodeEntry } from './stored-entry.ts'
 
@@ -82,4 +83,13 @@ test('snapshots are named by term, index and time', () => {
   for (const other of ['2-10', '2-10-17.tmp', 'a-b-c', '', '2-10-99999999999999999']) {
     assert.equal(parseSnapshotId(other), undefined, other)
   }
+})
+
+test('term and vote are read as they were written; other text is refused, sealed or not [M6]', () => {
+  assert.deepEqual(parseHardState(sealHardState('2 -')), { term: 2, votedFor: undefined })
+  assert.deepEqual(parseHardState(sealHardState('2 =a%20b')), { term: 2, votedFor: 'a b' })
+  for (const other of ['', '2', '2 a', '2 =%', '2 =%ff', '-1 -', '99999999999999999 -']) {
+    assert.equal(parseHardState(sealHardState(other)), undefined, other)
+  }
+  assert.equal(parseHardState('2 - 00000000\n'), undefined)
 })

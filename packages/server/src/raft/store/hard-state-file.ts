@@ -14,7 +14,6 @@ import { RaftStoreUnreadable } from './unreadable.ts'
 
 const FILE = 'hard-state'
 const MAX_BYTES = 1024
-const NOBODY = '-'
 
 /** Undefined when there is no file: nothing was ever promised. */
 export const readHardState = async (
@@ -26,13 +25,24 @@ export const readHardState = async (
   if (!names.includes(FILE)) return undefined
   const bytes = await readFile(disk, path, MAX_BYTES)
   const text = bytes === undefined ? '' : new TextDecoder().decode(bytes)
-  const match = /^((\d{1,16}) (\S+)) ([0-9a-f]{8})\n$/.exec(text)
-  const [, sealed = '', digits = '', vote = '', sum] = match ?? []
+  const state = parseHardState(text)
+  if (state !== undefined) return state
+  throw new RaftStoreUnreadable(path, 'it does not hold a term and a vote')
+}
+
+/** Undefined when it is not the text of such a file. */
+export const parseHardState = (text: string): HardState | undefined => {
+  const match = /^((\d{1,16}) (-|=(\S*))) ([0-9a-f]{8})\n$/.exec(text)
+  const [, sealed = '', digits = '', , vote, sum] = match ?? []
   const term = Number(digits)
-  if (match === null || sum !== sumOf(sealed) || !Number.isSafeInteger(term)) {
-    throw new RaftStoreUnreadable(path, 'it does not hold a term and a vote')
+  if (match === null || sum !== sumOf(sealed) || !Number.isSafeInteger(term)) return undefined
+  if (vote === undefined) return { term, votedFor: undefined }
+  try {
+    return { term, votedFor: decodeURIComponent(vote) }
+  } catch {
+    // A per cent sign that stands for nothing, under a checksum that fits.
+    return undefined
   }
-  return { term, votedFor: vote === NOBODY ? undefined : decodeURIComponent(vote.slice(1)) }
 }
 
 /** Durable when it resolves. */
@@ -41,10 +51,14 @@ export const writeHardState = async (
   directory: string,
   { term, votedFor }: HardState,
 ): Promise<void> => {
-  const sealed = `${term} ${votedFor === undefined ? NOBODY : `=${encodeURIComponent(votedFor)}`}`
-  const bytes = new TextEncoder().encode(`${sealed} ${sumOf(sealed)}\n`)
+  const sealed = `${term} ${votedFor === undefined ? '-' : `=${encodeURIComponent(votedFor)}`}`
+  const bytes = new TextEncoder().encode(sealHardState(sealed))
   await replaceFile(disk, { directory, name: FILE }, bytes)
 }
+
+/** The line of the file, for term and vote as they stand in it. */
+export const sealHardState = (termAndVote: string): string =>
+  `${termAndVote} ${sumOf(termAndVote)}\n`
 
 const sumOf = (text: string): string => {
   const bytes = new TextEncoder().encode(text)
