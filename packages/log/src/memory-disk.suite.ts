@@ -68,11 +68,26 @@ export class MemoryDisk implements Disk {
 
   async rename(from: string, to: string): Promise<void> {
     this.check('rename', from)
+    this.changes += this.#renameTree(from, to)
     const file = this.#files.get(from)
-    if (file === undefined) throw new DiskError('not-found', from, `no file ${from}`)
+    if (file === undefined) {
+      if (this.#directories.delete(from)) return void this.#directories.add(to)
+      throw new DiskError('not-found', from, `no file ${from}`)
+    }
     this.#files.delete(from)
     this.#files.set(to, file)
     this.changes++
+  }
+
+  /** What is in a directory goes with it; how many files that are. */
+  #renameTree(from: string, to: string): number {
+    if (!this.#directories.has(from)) return 0
+    const inside = [...this.#files].filter(([path]) => path.startsWith(`${from}/`))
+    for (const [path, file] of inside) {
+      this.#files.delete(path)
+      this.#files.set(to + path.slice(from.length), file)
+    }
+    return inside.length
   }
 
   async remove(path: string): Promise<void> {
