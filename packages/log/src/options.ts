@@ -40,8 +40,9 @@ export interface CommitLogOptions {
   /** Memory that compaction may use for keys; beyond it, it removes less. Default 64 MiB. */
   readonly compactMaxKeyBytes?: number
   /**
-   * For opening a log again in the process in which a sync of it failed: the last offset known to
-   * be durable then, -1 for none. What lies beyond is written again before it counts as durable.
+   * For opening a log of which a sync failed, or may have failed, since the machine started: the
+   * last offset known to be durable then, -1 for none. What lies beyond it, and beyond the high
+   * watermark on disk, is written again before it counts as durable.
    */
   readonly distrustBeyond?: Offset
   /** Open files shared by all logs of a server. */

@@ -83,7 +83,8 @@ export class PartitionLogs {
     }
     try {
       const log = await this.#openLog(wanted, {
-        ...(memory?.distrustBeyond === undefined ? {} : { distrustBeyond: memory.distrustBeyond }),
+        // A sync may have failed in the process before, which kept no note of it: the disk was failing.
+        distrustBeyond: memory?.distrustBeyond ?? -1,
         ...optionsOf(effective),
         onProblem,
       })
