@@ -69,6 +69,7 @@ export class NatsServer {
     this.#options = options
     this.limits = { ...DEFAULT_LIMITS, ...options.limits }
     this.#authenticator = new Authenticator(options.auth ?? {})
+    const { onEvent = () => undefined } = options
     this.#listener = new ClientListener({
       host: options.host ?? DEFAULT_HOST,
       port: options.port ?? DEFAULT_PORT,
@@ -79,7 +80,7 @@ export class NatsServer {
       router: this.#router,
       outboxes: this.#outboxes,
       info: () => this.#info(),
-      onEvent: (event) => this.#event(event),
+      onEvent,
     })
     this.#monitor =
       options.monitor &&
@@ -90,7 +91,7 @@ export class NatsServer {
         router: this.#router,
         limits: this.limits,
         settings: { authTimeoutMs: this.#authenticator.timeoutMs, tls: options.tls },
-        onEvent: (event) => this.#event(event),
+        onEvent,
       })
   }
 
@@ -193,10 +194,6 @@ export class NatsServer {
       ...(optional ? { tls_available: true } : {}),
       ...(tls?.verify === true || tls?.verifyAndMap === true ? { tls_verify: true } : {}),
     }
-  }
-
-  #event(event: NatsServerEvent): void {
-    this.#options.onEvent?.(event)
   }
 }
 

@@ -1,7 +1,7 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { fromPublic } from '@nats-io/nkeys'
 import type { ConnectOptions } from '../protocol/connect-options.ts'
 import { BcryptThread } from './bcrypt-thread.ts'
-import { isBcrypt, sameSecret } from './password-check.ts'
 import { Permissions, type NatsPermissions } from './permissions.ts'
 
 /** Who may connect. Without `token` and `users` everybody may. */
@@ -123,4 +123,15 @@ const EVERYBODY: Identity = { user: '', permissions: undefined }
 
 function identityOf(name: string, { permissions }: NatsUser): Identity {
   return { user: name, permissions: permissions && new Permissions(permissions) }
+}
+
+/** Whether a configured password is a bcrypt hash rather than the password itself. */
+function isBcrypt(password: string): boolean {
+  return /^\$2[abxy]\$\d{2}\$.{53}$/s.test(password)
+}
+
+/** Compares in a time that does not depend on where the two differ. */
+function sameSecret(given: string, expected: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(given), digest(expected))
 }

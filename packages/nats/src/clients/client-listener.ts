@@ -1,15 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { Authenticator } from '../auth/authenticator.ts'
 import { ErrorText } from '../errors.ts'
-import type { NatsLimits } from '../limits.ts'
 import { boundPort, boundUrl, listenAt } from '../listening.ts'
 import { infoFor, type ServerInfo } from '../protocol/server-info.ts'
-import type { Router } from '../routing/router.ts'
 import { ClientConnection } from './client-connection.ts'
-import type { ClientEvent } from './client-event.ts'
-import type { OutboxShared } from './outbox.ts'
+import type { ClientEvent, ServerParts } from './client-context.ts'
 import { certificateNames, TlsHandshakes, type NatsTls } from './tls.ts'
 
 /**
@@ -157,17 +153,17 @@ export class ClientListener {
     socket: Socket,
     { id, nonce, greeting }: { id: number; nonce: string; greeting: string | undefined },
   ): void {
-    const { authenticator, router, limits, outboxes, tls } = this.#context
+    const { limits, authenticator, router, outboxes, tls } = this.#context
     const mapped = tls?.verifyAndMap === true && socket instanceof TLSSocket
     const client = new ClientConnection(socket, {
+      limits,
+      authenticator,
+      router,
+      outboxes,
       id,
       nonce,
       greeting,
       certificateNames: mapped ? certificateNames(socket) : undefined,
-      authenticator,
-      router,
-      limits,
-      outboxes,
       onEnd: (reason) => {
         this.#clients.delete(id)
         if (this.#lameDuck && this.#clients.size === 0) this.#deserted.abort()
@@ -220,17 +216,13 @@ export interface LameDuckPace {
   readonly durationMs: number
 }
 
-export interface ListenerContext {
+export interface ListenerContext extends ServerParts {
   readonly host: string
   /** 0 or -1 takes any free port. */
   readonly port: number
   /** How the user calls the port. */
   readonly portSetting: string
-  readonly limits: NatsLimits
   readonly tls: NatsTls | undefined
-  readonly authenticator: Authenticator
-  readonly router: Router
-  readonly outboxes: OutboxShared
   readonly info: () => ServerInfo
   readonly onEvent: (event: ListenerEvent) => void
 }

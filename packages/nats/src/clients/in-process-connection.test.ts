@@ -97,7 +97,7 @@ test('a subscription with a count gets so many messages', async () => {
   for (const one of ['1', '2', '3']) connection.publish('a', bytes(one))
   await connection.flush()
   assert.deepEqual(got, ['1', '2'])
-  assert.equal(connection.subscriptionCount, 0)
+  assert.equal(server.stats.subscriptions, 0)
   await server.close()
 })
 

@@ -105,10 +105,6 @@ export class InProcessConnection implements Subscriber {
     return new Promise((resolve) => this.#waitingForRelief.push(resolve))
   }
 
-  get subscriptionCount(): number {
-    return this.#subscriptions.size
-  }
-
   get closed(): boolean {
     return this.#closed
   }
