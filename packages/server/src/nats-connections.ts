@@ -3,6 +3,7 @@ import type { NatsServer, NatsServerStats } from '@liftbridge/nats'
 import { EmbeddedBus } from './adapters/embedded-bus.ts'
 import { connectNatsBus, type NatsTls } from './adapters/nats-bus.ts'
 import type { NatsLogin } from './adapters/nats-address.ts'
+import { readPem } from './adapters/pem-file.ts'
 import type { Bus, Buses, BusStatus } from './bus.ts'
 import type { NatsConfig } from './config/config.ts'
 import { embeddedNats } from './embedded-nats.ts'
@@ -124,8 +125,17 @@ function loginOf({ credentials }: NatsConfig): NatsLogin {
   return { kind: 'password', user: credentials.user, password: credentials.password }
 }
 
+/**
+ * The client library reads the files at each connection, and would only say that it failed: they
+ * are looked at here, once, so that a wrong path ends the start with the name of its setting.
+ */
 function tlsOf({ tls }: NatsConfig): NatsTls | undefined {
   if (!tls) return undefined
+  if (tls.ca !== undefined) readPem('nats.tls.ca', tls.ca)
+  if (tls.keyPair) {
+    readPem('nats.tls.cert', tls.keyPair.cert)
+    readPem('nats.tls.key', tls.keyPair.key)
+  }
   return {
     ...(tls.ca === undefined ? {} : { caFile: tls.ca }),
     ...(tls.keyPair ? { certFile: tls.keyPair.cert, keyFile: tls.keyPair.key } : {}),

@@ -1,6 +1,6 @@
 /** The files behind the TLS of the one port, read at start; errors name the setting. */
-import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
+import { readPem } from '../adapters/pem-file.ts'
 import type { TlsConfig } from '../config/config.ts'
 import type { PortTls } from './port.ts'
 
@@ -18,16 +18,4 @@ export function readTls({ keyPair, clientAuth }: TlsConfig): PortTls | undefined
     throw new Error(`tls.cert and tls.key cannot be used together: ${reason}`, { cause: error })
   }
   return { cert, key, clientAuth: clientAuth.enabled, ...(clientCa ? { clientCa } : {}) }
-}
-
-function readPem(setting: string, path: string): Buffer {
-  let bytes: Buffer
-  try {
-    bytes = readFileSync(path)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`${setting}: cannot read ${path}: ${reason}`, { cause: error })
-  }
-  if (!bytes.includes('-----BEGIN ')) throw new Error(`${setting}: ${path} is not a PEM file`)
-  return bytes
 }
