@@ -59,6 +59,7 @@ function keyRow(key: Key): string[] {
 }
 
 function notYetText(spec: KeySpec): string {
+  if (spec.noEffect !== undefined) return ` *Without effect: ${spec.noEffect}.*`
   if (spec.notYet === undefined) return ''
   return spec.notYet === 'refuses' ? ' **Refused so far.**' : ' *Without effect so far.*'
 }

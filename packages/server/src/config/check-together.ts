@@ -53,37 +53,26 @@ const PAIRS = [
 
 type Report = (key: Key, text: string) => void
 
-/** What files may hold but this version does not do: told where it is missed, refused where it matters. */
+/** What files may hold but this server does not do: told where it is missed, refused where it matters. */
 function checkNotYet(
   values: Values,
   given: ReadonlyMap<Key, Given>,
   to: { readonly problem: Report; readonly findings: Findings },
 ): void {
   for (const key of given.keys()) {
-    const { notYet } = specs.get(key) ?? {}
+    const { notYet, noEffect } = specs.get(key) ?? {}
     const value = values[key]
     const off = value === false || value === 0 || (Array.isArray(value) && value.length === 0)
-    if (off || notYet === undefined) continue
+    if (off) continue
     if (notYet === 'refuses') to.problem(key, `${key} is not supported by this version: remove it`)
     if (notYet === 'warns') to.findings.warnings.push(`${key} has no effect in this version`)
+    if (noEffect !== undefined) to.findings.warnings.push(`${key} has no effect: ${noEffect}`)
   }
 }
 
 function checkTls(values: Values, problem: Report): void {
   if (values['tls.client.auth.enabled'] && values['tls.cert'] === undefined) {
     problem('tls.client.auth.enabled', 'tls.client.auth.enabled needs tls.cert and tls.key')
-  }
-  if (!values['tls.client.authz.enabled']) return
-  if (!values['tls.client.auth.enabled']) {
-    problem(
-      'tls.client.authz.enabled',
-      'tls.client.authz.enabled needs tls.client.auth.enabled: without it no caller has a name',
-    )
-  }
-  for (const key of ['tls.client.authz.model', 'tls.client.authz.policy'] as const) {
-    if (values[key] === undefined) {
-      problem('tls.client.authz.enabled', `tls.client.authz.enabled needs ${key}`)
-    }
   }
 }
 

@@ -53,6 +53,7 @@ export function loadConfig(options: LoadOptions): LoadResult {
       file,
       readText(file, resolve(cwd, file), options.readFile ?? readBounded),
     )
+    merge.problems.push(...read.problems)
     merge.layer(1, read.settings)
     if (merge.problems.length > 0) merge.problems.unshift(fileHeadline(file, read.syntax))
   }

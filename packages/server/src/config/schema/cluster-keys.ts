@@ -31,7 +31,7 @@ export const clusterKeys = {
     min: 1,
     max: 1_000_000,
     doc: 'Operations of the metadata kept in memory for followers that lag.',
-    notYet: 'documented',
+    noEffect: 'the whole log of the metadata is held in memory',
   },
   'clustering.raft.bootstrap.seed': {
     type: 'boolean',

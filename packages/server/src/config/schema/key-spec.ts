@@ -45,6 +45,8 @@ export interface KeySpec {
    * start, where going on without it would be unsafe.
    */
   readonly notYet?: 'documented' | 'warns' | 'refuses'
+  /** Why the setting has nothing to act on in this server; said at start to who gives it. */
+  readonly noEffect?: string
   /** Takes effect on SIGHUP without a restart. */
   readonly reload?: true
   /** Never printed [A6]. */

@@ -76,5 +76,11 @@ test('a misspelt key is answered with the nearest ones', () => {
   assert.equal(nearestKeys('retention.max.age')[0], 'streams.retention.max.age')
   assert.equal(nearestKeys('prot')[0], 'port')
   assert.deepEqual(nearestKeys('completely.different.thing'), [])
+})
+
+test('a slip in an older name is answered with the key of today', () => {
+  assert.equal(nearestKeys('log.retention.max.agee')[0], 'streams.retention.max.age')
+  assert.equal(nearestKeys('log.levle')[0], 'logging.level')
+  assert.equal(nearestKeys('log.segment.max.byte')[0], 'streams.segment.max.bytes')
   assert.equal(editDistance('kitten', 'sitting'), 3)
 })

@@ -19,6 +19,12 @@ const olderNames: ReadonlyMap<string, Key> = new Map(
   [...specs].flatMap(([key, spec]) => (spec.older ?? []).map((name) => [name, key] as const)),
 )
 
+/** Keys and older names, each with the key that it stands for. */
+const allNames: readonly (readonly [name: string, key: Key])[] = [
+  ...[...specs.keys()].map((key) => [key, key] as const),
+  ...olderNames,
+]
+
 /** Every proper prefix of a key: `streams`, `streams.retention`, … */
 const sections: ReadonlySet<string> = new Set(
   [...specs.keys(), ...olderNames.keys()].flatMap((key) => {
@@ -55,20 +61,23 @@ export function environmentName(key: string): string {
   return `LIFTBRIDGE_${key.toUpperCase().replaceAll('.', '_')}`
 }
 
-/** The canonical keys closest to a misspelt name, best first; empty when none is near. */
+/**
+ * The canonical keys closest to a misspelt name, best first; empty when none is near. A slip in an
+ * older name leads to the key of today, too.
+ */
 export function nearestKeys(name: string): readonly Key[] {
   const lower = name.toLowerCase().slice(0, 100)
   const limit = Math.max(2, Math.floor(lower.length / 4))
   const near: { key: Key; distance: number }[] = []
-  for (const key of specs.keys()) {
-    const lastPart = key.endsWith(`.${lower}`)
+  for (const [known, key] of allNames) {
+    const lastPart = known.endsWith(`.${lower}`)
     // The difference in length is a lower bound of the distance, and cheap.
-    if (!lastPart && Math.abs(key.length - lower.length) > limit) continue
-    const distance = lastPart ? 1 : editDistance(lower, key)
+    if (!lastPart && Math.abs(known.length - lower.length) > limit) continue
+    const distance = lastPart ? 1 : editDistance(lower, known)
     if (distance <= limit) near.push({ key, distance })
   }
   near.sort((a, b) => a.distance - b.distance)
-  return near.slice(0, 3).map((entry) => entry.key)
+  return [...new Set(near.map((entry) => entry.key))].slice(0, 3)
 }
 
 /** Levenshtein distance: insertions, deletions and substitutions that turn `a` into `b`. */

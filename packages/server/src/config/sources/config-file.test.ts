@@ -20,7 +20,8 @@ function read(text: string): Record<string, unknown> {
 
 function problemOf(text: string): string {
   try {
-    readConfigText('lb', text)
+    const { problems } = readConfigText('lb', text)
+    if (problems.length > 0) return problems.join('\n')
   } catch (error) {
     assert.ok(error instanceof ConfigError, String(error))
     return error.message

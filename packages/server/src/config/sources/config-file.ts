@@ -13,18 +13,22 @@ export type Syntax =
 export interface FileSettings {
   readonly syntax: Syntax
   readonly settings: readonly Setting[]
+  /** What is wrong with the file as a text, a name given twice above all, each with its place. */
+  readonly problems: readonly string[]
 }
 
-/** Reads the settings in a file's text, in either syntax. Throws ConfigError. */
+/**
+ * Reads the settings in a file's text, in either syntax. Throws ConfigError when it cannot be read
+ * to its end; other problems are returned, so that those of the values can stand beside them.
+ */
 export function readConfigText(file: string, text: string): FileSettings {
   const syntax = detectSyntax(text)
   // A byte order mark is what some editors put before the first key.
   const plain = text.replace(/^\uFEFF/, '')
   const collector = syntax.kind === 'yaml' ? readYaml(file, plain) : readNats(file, plain)
-  if (collector.problems.length > 0) {
-    throw new ConfigError([fileHeadline(file, syntax), ...collector.problems])
-  }
-  return { syntax, settings: collector.settings }
+  const { settings, problems } = collector
+  if (collector.isCutShort) throw new ConfigError([fileHeadline(file, syntax), ...problems])
+  return { syntax, settings, problems }
 }
 
 /**

@@ -73,7 +73,7 @@ class NatsReader {
       this.#entries('', 0)
     } catch (error) {
       if (!(error instanceof SyntaxProblem)) throw error
-      this.collector.problem(this.#origin(error.at), error.message)
+      this.collector.endAt(this.#origin(error.at), error.message)
     }
   }
 

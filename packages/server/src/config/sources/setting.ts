@@ -30,12 +30,14 @@ export function describeOrigin(origin: Origin): string {
 }
 
 /**
- * Gathers the settings of one file and refuses a name given twice, however it was spelt or nested:
+ * Gathers the settings of one file, and what is wrong with them. It refuses a name given twice, however it was spelt or nested:
  * with two values, one of them is not what its author believes is in force.
  */
 export class SettingCollector {
   readonly settings: Setting[] = []
   readonly problems: string[] = []
+  /** Where the file breaks off for its reader: what is missing behind may well stand there. */
+  isCutShort = false
   readonly #seen = new Map<string, Origin>()
 
   add(name: string, written: Written, origin: Origin): void {
@@ -51,6 +53,12 @@ export class SettingCollector {
 
   problem(origin: Origin, text: string): void {
     this.problems.push(`${describeOrigin(origin)}: ${text}`)
+  }
+
+  /** The last problem that is found, since what follows can no longer be told apart. */
+  endAt(origin: Origin, text: string): void {
+    this.problem(origin, text)
+    this.isCutShort = true
   }
 
   #refuseTwice(name: string, origin: Origin): boolean {

@@ -30,14 +30,14 @@ export function readYaml(file: string, text: string): SettingCollector {
   const lines = new LineCounter()
   const document = parse(text, lines)
   if (document === undefined) {
-    collector.problem({ kind: 'file', file, line: 1, column: 1 }, 'nested too deeply')
+    collector.endAt({ kind: 'file', file, line: 1, column: 1 }, 'nested too deeply')
     return collector
   }
   for (const error of [...document.errors, ...document.warnings].slice(0, PROBLEMS_MAX)) {
     const { line, col } = lines.linePos(error.pos[0])
-    collector.problem({ kind: 'file', file, line, column: col }, explain(error))
+    collector.endAt({ kind: 'file', file, line, column: col }, explain(error))
   }
-  if (collector.problems.length > 0) return collector
+  if (collector.isCutShort) return collector
   new Walk({ file, lines, collector }).root(document.contents)
   return collector
 }
