@@ -13,9 +13,10 @@ export interface Bus {
   /**
    * Sends a message. Returns at once; throws BusError 'disconnected' while there is no connection
    * (nothing is buffered across a reconnect, so that nothing is sent twice), 'too-large', or
-   * 'bad-subject'. `payload` must not be changed by the caller afterwards.
+   * 'bad-subject'. `payload` must not be changed by the caller afterwards. A bus that gathers
+   * messages for some time sends what it has with one that must leave `now`.
    */
-  publish(subject: string, payload: Uint8Array, reply?: string): void
+  publish(subject: string, payload: Uint8Array, reply?: string, haste?: 'now'): void
   /**
    * True when a message on `subject` would reach somebody, this very connection counted if it echoes.
    * An external NATS cannot tell and answers true.
@@ -38,13 +39,13 @@ export interface Bus {
 
 /** The connections of a server [LB control plane 1.1]. */
 export type Buses = {
-  /** Subscriptions of partitions and forwarded messages; does not echo. */
+  /** Subscriptions of partitions, forwarded messages, answers to fetches; does not echo. */
   readonly streams: Bus
   /** Whatever must come back to this server, and acks. */
   readonly publishes: Bus
   /** Raft streams, and what servers ask each other. */
   readonly raft: Bus
-  /** Fetches of followers, and their answers. */
+  /** Fetches of followers, and notifications to them. */
   readonly replication: Bus
 }
 

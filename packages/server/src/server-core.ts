@@ -249,6 +249,7 @@ export class ServerCore {
     return {
       serverId,
       bus: buses.replication,
+      answers: buses.streams,
       subjects: this.#subjects,
       timing: () => this.#config.clustering.replica,
       submit: (request) => controller.submit(request),

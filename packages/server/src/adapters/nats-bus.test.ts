@@ -55,6 +55,28 @@ function suites(name: string, start: Start): void {
       return connectNatsBus({ servers, name: client, echo, lingerMs: 2 })
     },
   })
+  test(`${name}: what must leave now does not wait for more`, async () => {
+    const servers = [`nats://127.0.0.1:${nats?.port}`]
+    const hearing = await connectNatsBus({ servers, name: 'hearing', echo: false })
+    const gathering = await connectNatsBus({
+      servers,
+      name: 'gathering',
+      echo: false,
+      lingerMs: 60_000,
+    })
+    const heard: string[] = []
+    await new Promise<void>((resolve) => {
+      hearing.subscribe('now.>', ({ subject }) => {
+        if (heard.push(subject) === 2) resolve()
+      })
+      void hearing.flush().then(() => {
+        gathering.publish('now.first', Buffer.from('x'), '', 'now')
+        gathering.publish('now.second', Buffer.from('x'), '', 'now')
+      })
+    })
+    assert.deepEqual(heard, ['now.first', 'now.second'])
+    await Promise.all([hearing.close(), gathering.close()])
+  })
   reconnecting(name, start)
 }
 

@@ -142,8 +142,9 @@ class NatsBus implements Bus {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
-  publish(subject: string, payload: Uint8Array, reply = ''): void {
+  publish(subject: string, payload: Uint8Array, reply = '', haste?: 'now'): void {
     this.#gather(subject, payload, reply)
+    if (haste === 'now' && this.#lingerMs > 0) return queueMicrotask(this.#flushGathered)
     if (this.#scheduled) return
     this.#scheduled = true
     if (this.#lingerMs > 0) setTimeout(this.#flushScheduled, this.#lingerMs)

@@ -44,13 +44,14 @@ export function serveReplicas(
   { replication, compacted, maxResponseBytes, onDamaged }: ReplicatedOptions,
   leadership: { readonly roles: Roles; readonly onFetch: (fetch: FetchInput) => void },
 ): FetchService {
-  const { serverId, bus, subjects } = replication
+  const { serverId, bus, answers, subjects } = replication
   return new FetchService({
     stream,
     partition,
     serverId,
     leaderEpoch: leadership.roles.leaderEpoch,
     bus,
+    answers,
     subjects,
     log,
     gaps: compacted,

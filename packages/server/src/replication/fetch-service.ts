@@ -26,6 +26,8 @@ export type FetchServiceOptions = {
   readonly serverId: string
   readonly leaderEpoch: number
   readonly bus: Bus
+  /** Where answers leave, behind the forwarded messages of what they carry; see `Replication`. */
+  readonly answers: Bus
   readonly subjects: ClusterSubjects
   readonly log: CommitLog
   /** Records may be missing between others: the stream is compacted. */
@@ -255,7 +257,7 @@ export class FetchService {
   /** An answer that cannot be sent costs the replica a retry. */
   #publish(subject: string, payload: Uint8Array): void {
     try {
-      this.#options.bus.publish(subject, payload)
+      this.#options.answers.publish(subject, payload, '', 'now')
     } catch (error) {
       this.#options.logger.limited('replication-answer', 'warn', 'replication: no answer sent', {
         ...this.#at(),

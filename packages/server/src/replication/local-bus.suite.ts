@@ -86,6 +86,7 @@ export class LocalBus implements Bus {
   readonly pendingBytes = 0
   readonly #nats: LocalNats
   #closed = false
+  #held: BusMessage[] | undefined
 
   constructor(nats: LocalNats, owner: string) {
     this.#nats = nats
@@ -102,7 +103,20 @@ export class LocalBus implements Bus {
 
   publish(subject: string, payload: Uint8Array, reply = ''): void {
     this.#require(payload)
-    this.#nats.deliver(this, { subject, reply, data: payload })
+    const message = { subject, reply, data: payload }
+    if (this.#held) this.#held.push(message)
+    else this.#nats.deliver(this, message)
+  }
+
+  /** What is published from now on stays in the buffers of this connection, until `release`. */
+  hold(): void {
+    this.#held ??= []
+  }
+
+  release(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const message of held) this.#nats.deliver(this, message)
   }
 
   hasInterest(): boolean {

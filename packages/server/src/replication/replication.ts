@@ -11,8 +11,15 @@ export type PartitionRequest = Extract<
 
 export type Replication = {
   readonly serverId: string
-  /** The connection `replication`: fetches, their answers, notifications. */
+  /** The connection `replication`: fetches and notifications. */
   readonly bus: Bus
+  /**
+   * The connection `streams`, for answers to fetches. What a gRPC client publishes is stored here
+   * and forwarded to NATS on this connection. A replica that gets the record behind the forwarded
+   * message can lead, and listen, only after NATS has passed that message on. On another connection
+   * the record may be first, and the next leader would store the late message again [D6].
+   */
+  readonly answers: Bus
   readonly subjects: ClusterSubjects
   readonly timing: () => ReplicationTiming
   /**

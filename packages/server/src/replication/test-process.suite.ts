@@ -56,6 +56,7 @@ export class TestProcess {
   readonly buses: { readonly replication: LocalBus; readonly rest: LocalBus }
   readonly subjects: ReplicaSubjects
   alive = true
+  readonly router: SubjectRouter
   #partitions: Partitions | undefined
   #reconciler: Reconciler | undefined
   readonly #cluster: ProcessSurroundings
@@ -65,6 +66,9 @@ export class TestProcess {
     this.#cluster = cluster
     this.id = id
     this.buses = { replication: cluster.nats.connect(id), rest: cluster.nats.connect(id) }
+    const { rest } = this.buses
+    const natsAcks = new NatsAcks({ bus: rest, namespace: 'lift', logger: cluster.logger })
+    this.router = new SubjectRouter({ streams: rest, publishes: rest, natsAcks })
     this.subjects = new ReplicaSubjects({
       serverId: id,
       subjects: cluster.subjects,
@@ -108,14 +112,13 @@ export class TestProcess {
     }
     await this.#run.noteCaughtUp(this.state.appliedIndex)
     const { replication, rest } = this.buses
-    const natsAcks = new NatsAcks({ bus: rest, namespace: 'lift', logger: cluster.logger })
     const partitions = new Partitions({
       config: () => cluster.config,
       defaults: () => streamDefaults(cluster.config),
       disk,
       files: new FileCache(disk, { maxOpen: 64 }),
       tails: new TailCache({ maxBytes: cluster.tailBytes }),
-      router: new SubjectRouter({ streams: rest, publishes: rest, natsAcks }),
+      router: this.router,
       clock,
       logger: cluster.logger,
       masterKey: undefined,
@@ -128,6 +131,7 @@ export class TestProcess {
       replication: {
         serverId: this.id,
         bus: replication,
+        answers: rest,
         subjects: cluster.subjects,
         timing: () => cluster.config.clustering.replica,
         submit: (request) => cluster.submit(this, request),
