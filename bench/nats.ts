@@ -19,7 +19,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { natsServerProgram } from '../e2e/nats-process.ts'
 import { type NatsCase, natsCaseName, natsCases, type NatsLoadReport } from './nats-cases.ts'
-import { cpuSeconds, peakResidentMiB, resetPeak } from './proc.ts'
+import { cpuSeconds, peakResidentMiB, resetPeak, residentMiB } from './proc.ts'
 
 const { values } = parseArgs({
   options: {
@@ -82,6 +82,8 @@ interface Figures {
   readonly peakMiB: number
   /** Peak above what the server had before the load. */
   readonly grewMiB: number
+  /** What is left of that at the end of the load: a stuck subscriber is cut before. */
+  readonly leftMiB: number
 }
 
 function measure(server: Server, one: NatsCase): Promise<Figures> {
@@ -105,6 +107,7 @@ function measure(server: Server, one: NatsCase): Promise<Figures> {
           cpuUs: ((cpuSeconds(pid) - cpuBefore) * 1e6) / Math.max(1, report.messages),
           peakMiB,
           grewMiB: peakMiB - restingMiB,
+          leftMiB: Math.max(0, residentMiB(pid) - restingMiB),
         })
       }
       load.disconnect()
@@ -118,7 +121,9 @@ function start(name: ServerName, program: string | undefined): Promise<Server> {
 }
 
 function table(results: ReadonlyMap<string, ReadonlyMap<ServerName, Figures>>): string {
-  const rows = [['case', 'server', 'msg/s', 'µs/msg', 'peak MiB', 'grew MiB', '× msg/s', '× CPU']]
+  const rows = [
+    ['case', 'server', 'msg/s', 'µs/msg', 'peak MiB', 'grew MiB', 'left MiB', '× msg/s', '× CPU'],
+  ]
   for (const [name, byServer] of results) {
     const base = byServer.get('theirs')
     for (const [server, figures] of byServer) {
@@ -129,6 +134,7 @@ function table(results: ReadonlyMap<string, ReadonlyMap<ServerName, Figures>>): 
         figures.cpuUs.toFixed(2),
         figures.peakMiB.toFixed(0),
         figures.grewMiB.toFixed(0),
+        figures.leftMiB.toFixed(0),
         base === undefined ? '-' : (figures.perSecond / base.perSecond).toFixed(2),
         base === undefined ? '-' : (base.cpuUs / figures.cpuUs).toFixed(2),
       ])
