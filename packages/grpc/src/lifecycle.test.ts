@@ -138,6 +138,36 @@ test('an idle connection is closed, one with a silent call is not', async () => 
   })
 })
 
+test('a connection of age takes no new calls and lets the running ones finish', async () => {
+  const cuts: string[] = []
+  const limits = { connectionAgeMaxMs: 30, sweepIntervalMs: 10 }
+  await withServer({ limits, onCut: (reason) => cuts.push(reason) }, async (server) => {
+    const idle = await server.channel()
+    const busy = await server.channel()
+    const running = busy.unary('/t.T/Later', Buffer.from('kept'))
+    await idle.closed
+    await until('the client is sent elsewhere', () => busy.state === 'draining')
+    assert.equal((await failure(busy.unary('/t.T/Echo', nothing))).code, GrpcStatus.UNAVAILABLE)
+    release()
+    assert.equal(Buffer.from(await running).toString(), 'kept')
+    await busy.closed
+    assert.equal((await (await server.channel()).unary('/t.T/Echo', Buffer.from('x'))).length, 1)
+    assert.deepEqual(cuts, [])
+  })
+})
+
+test('a call that outlives the age of its connection and the grace ends UNAVAILABLE', async () => {
+  const cuts: string[] = []
+  const limits = { connectionAgeMaxMs: 30, connectionAgeGraceMs: 30, sweepIntervalMs: 10 }
+  await withServer({ limits, onCut: (reason) => cuts.push(reason) }, async (server) => {
+    const channel = await server.channel()
+    const live = channel.serverStream('/t.T/Live', nothing)[Symbol.asyncIterator]()
+    await live.next()
+    assert.equal((await failure(live.next())).code, GrpcStatus.UNAVAILABLE)
+    assert.deepEqual(cuts, ['age'])
+  })
+})
+
 test('a dead peer with an open call is found by PING and cut, a live one is not', async () => {
   const cuts: string[] = []
   const limits = { keepaliveIntervalMs: 30, keepaliveTimeoutMs: 60, sweepIntervalMs: 10 }

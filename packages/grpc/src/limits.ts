@@ -15,6 +15,8 @@ export interface GrpcLimits {
   readonly handshakeTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly idleTimeoutMs: number
+  readonly connectionAgeMaxMs: number
+  readonly connectionAgeGraceMs: number
   readonly keepaliveIntervalMs: number
   readonly keepaliveTimeoutMs: number
   readonly lingerMs: number
@@ -65,6 +67,13 @@ export const DEFAULT_LIMITS: GrpcLimits = {
   requestTimeoutMs: 30_000,
   // Only connections without a call are idle: a Subscribe may be silent for days.
   idleTimeoutMs: 300_000,
+  // After an hour, give or take a tenth, a connection takes no new calls (GOAWAY): its client opens
+  // another, so load spreads again over servers, and nothing gathers on one for ever
+  // [reliability 3e].
+  connectionAgeMaxMs: 3_600_000,
+  // Its calls go on: a Subscribe lives for days, and to end it every hour would cost each reader a
+  // new search for the leader. A dead peer is found by keepalive all the same.
+  connectionAgeGraceMs: Infinity,
   // A dead peer with open calls is found by our own PING after this much silence.
   keepaliveIntervalMs: 60_000,
   keepaliveTimeoutMs: 20_000,

@@ -11,6 +11,7 @@ export type CutReason =
   | 'no-progress'
   | 'handshake-timeout'
   | 'idle'
+  | 'age'
   | 'keepalive-timeout'
   | 'protocol-error'
   | 'stopped'
@@ -48,6 +49,9 @@ export class SessionGuard {
   readonly #settings: TokenBucket
   readonly #overhead: TokenBucket
   readonly #openedMs: number
+  /** From when on new calls have to go elsewhere. */
+  readonly #retireAtMs: number
+  #retired = false
   #ready = false
   #cut = false
   #destroyedSeen = false
@@ -65,6 +69,8 @@ export class SessionGuard {
     const { session, limits } = options
     this.#options = options
     this.#openedMs = nowMs
+    // Connections that began together, after a restart of the server, must not end together.
+    this.#retireAtMs = nowMs + limits.connectionAgeMaxMs * (0.9 + 0.2 * Math.random())
     this.#lastBusyMs = nowMs
     this.#lastWireMs = nowMs
     this.#resets = new TokenBucket(limits.resetBurst, limits.resetsPerSecond, nowMs)
@@ -149,8 +155,20 @@ export class SessionGuard {
       this.cut('idle')
       return
     }
+    this.#sweepAge(nowMs)
+    if (this.#options.session.destroyed) return
     this.#sweepBytes(nowMs)
     this.#sweepKeepalive(nowMs)
+  }
+
+  /** GOAWAY lets the calls finish that have begun; the client makes new ones elsewhere. */
+  #sweepAge(nowMs: number): void {
+    const { session, limits } = this.#options
+    if (nowMs < this.#retireAtMs) return
+    if (nowMs > this.#retireAtMs + limits.connectionAgeGraceMs) return this.cut('age')
+    if (this.#retired) return
+    this.#retired = true
+    session.close()
   }
 
   #sweepBytes(nowMs: number): void {
