@@ -15,6 +15,7 @@ import {
 import type { EffectiveConfig } from '@liftbridge/metadata'
 import type { Logger } from '../logging/logger.ts'
 import type { WantedPartition } from '../metadata/partition-host.ts'
+import { forgetFailedSync, hasFailedSync, noteFailedSync } from './failed-sync-note.ts'
 
 export type LogsOptions = {
   readonly disk: Disk
@@ -81,14 +82,18 @@ export class PartitionLogs {
       health.damaged = true
       onDamaged()
     }
+    const { disk } = this.#options
+    // Without a memory the sync failed in a process before this one.
+    const isNoted = await hasFailedSync(disk, directory)
+    const distrustBeyond = memory?.distrustBeyond ?? (isNoted ? -1 : undefined)
     try {
       const log = await this.#openLog(wanted, {
-        // A sync may have failed in the process before, which kept no note of it: the disk was failing.
-        distrustBeyond: memory?.distrustBeyond ?? -1,
+        ...(distrustBeyond === undefined ? {} : { distrustBeyond }),
         ...optionsOf(effective),
         onProblem,
       })
       this.#memories.delete(directory)
+      if (isNoted) await this.#tryNote(forgetFailedSync(disk, directory), logger)
       // What is missing between other records no fetch would bring: it asks for what follows the end.
       if (missingThrough >= 0 && missingThrough < log.newestOffset && !health.damaged) {
         health.damaged = true
@@ -103,6 +108,7 @@ export class PartitionLogs {
         memory?.distrustBeyond === undefined
       ) {
         this.#remember(wanted, { distrustBeyond: -1, damaged: health.damaged, ledInOrder: 0 })
+        await this.#tryNote(noteFailedSync(disk, directory), logger)
       }
       throw error
     }
@@ -114,12 +120,25 @@ export class PartitionLogs {
     await log.close()
     const distrustBeyond = log.failure === undefined ? undefined : log.syncedOffset
     const isOrderly = distrustBeyond === undefined && !health.damaged
+    if (distrustBeyond !== undefined) {
+      const { disk, logger } = this.#options
+      await this.#tryNote(noteFailedSync(disk, wanted.directory), logger)
+    }
     if (isOrderly && ledInOrder === 0) return
     this.#remember(wanted, {
       distrustBeyond,
       damaged: health.damaged,
       ledInOrder: isOrderly ? ledInOrder : 0,
     })
+  }
+
+  /** This process remembers by itself; a disk that fails may take no note for the next one. */
+  async #tryNote(note: Promise<void>, logger: Logger): Promise<void> {
+    try {
+      await note
+    } catch (error) {
+      logger.warn('a failed sync could not be noted for a later start', { error })
+    }
   }
 
   #remember(wanted: WantedPartition, memory: Omit<Memory, 'incarnation'>): void {
