@@ -1,5 +1,6 @@
 /** What a server works with: the ports of its world, and whom it tells that it must end. */
 import type { Disk } from '@liftbridge/log'
+import type { RaftParameters } from '@liftbridge/raft'
 import type { Buses } from './bus.ts'
 import type { Clock, Random } from './clock.ts'
 import type { HostPort } from './config/addresses.ts'
@@ -18,6 +19,8 @@ export type CoreOptions = {
   readonly buses: Buses
   /** Bytes of LIFTBRIDGE_ENCRYPTION_KEY. */
   readonly masterKey: Uint8Array | undefined
+  /** Other than the defaults of the algorithm; for tests, which cannot wait for a snapshot. */
+  readonly raftParameters?: Partial<RaftParameters>
   /** Where clients reach this server. */
   readonly advertised: () => HostPort
   /** Another live server has the id of this one, which must end at once: the text says so. */

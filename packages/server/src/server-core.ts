@@ -185,7 +185,7 @@ export class ServerCore {
     readonly metadata: Metadata
     readonly deleted: Awaited<ReturnType<Metadata['start']>>
   }> {
-    const { disk, clock, random, dataDir, serverId, buses } = this.#options
+    const { disk, clock, random, dataDir, serverId, buses, raftParameters } = this.#options
     const { raft } = this.#config.clustering
     const logger = this.#config.logging.raft ? this.#logger : loudOnly(this.#logger)
     const opened = await openMetadata(
@@ -199,6 +199,7 @@ export class ServerCore {
         bus: buses.raft,
         subjects: this.#subjects,
         settings: { ...raft, bootstrapSeed: raft.bootstrapSeed || this.#isAlone() },
+        ...(raftParameters === undefined ? {} : { parameters: raftParameters }),
         onFailed: (error) => this.#failed(error),
       },
       this.#logger,
