@@ -3,10 +3,13 @@
  *
  *     npm run publish -- [--server HOST:PORT] STREAM MESSAGE…
  *     npm run subscribe -- [--server HOST:PORT] STREAM
+ *
+ * Subscribe goes where the leader of the stream goes; any server of the cluster will do.
  */
 import { parseArgs } from 'node:util'
-import { GrpcChannel, GrpcError, GrpcStatus, messagesOf } from '@liftbridge/grpc'
+import { GrpcChannel, GrpcError, GrpcStatus } from '@liftbridge/grpc'
 import { api, create, fromBinary, toBinary } from '@liftbridge/wire'
+import { followStream, type Address } from './follow-stream.ts'
 
 const USAGE =
   'usage: npm run publish -- [--server HOST:PORT] STREAM MESSAGE… | npm run subscribe -- [--server HOST:PORT] STREAM'
@@ -20,31 +23,34 @@ async function main(): Promise<void> {
   const [command, stream, ...messages] = positionals
   const colon = values.server.lastIndexOf(':')
   if (!stream || colon < 0) throw new Error(USAGE)
-  const channel = await GrpcChannel.connect({
+  const server = {
     host: values.server.slice(0, colon),
     port: Number(values.server.slice(colon + 1)),
-  })
+  }
+  if (command === 'publish' && messages.length > 0) await publish(server, stream, messages)
+  else if (command === 'subscribe') await subscribe(server, stream)
+  else throw new Error(USAGE)
+}
+
+async function publish(server: Address, stream: string, messages: string[]): Promise<void> {
+  const channel = await GrpcChannel.connect(server)
   try {
-    if (command === 'publish' && messages.length > 0) await publish(channel, stream, messages)
-    else if (command === 'subscribe') await subscribe(channel, stream)
-    else throw new Error(USAGE)
+    await createStream(channel, stream)
+    for (const message of messages) await publishOne(channel, stream, message)
   } finally {
     await channel.close()
   }
 }
 
-async function publish(channel: GrpcChannel, stream: string, messages: string[]): Promise<void> {
-  await createStream(channel, stream)
-  for (const message of messages) {
-    const request = create(api.PublishRequestSchema, { stream, value: Buffer.from(message) })
-    const response = await channel.unary(
-      '/proto.API/Publish',
-      toBinary(api.PublishRequestSchema, request),
-      { timeoutMs: TIMEOUT_MS },
-    )
-    const { ack } = fromBinary(api.PublishResponseSchema, response)
-    console.log(`stored in ${stream} at offset ${ack?.offset}`)
-  }
+async function publishOne(channel: GrpcChannel, stream: string, message: string): Promise<void> {
+  const request = create(api.PublishRequestSchema, { stream, value: Buffer.from(message) })
+  const response = await channel.unary(
+    '/proto.API/Publish',
+    toBinary(api.PublishRequestSchema, request),
+    { timeoutMs: TIMEOUT_MS },
+  )
+  const { ack } = fromBinary(api.PublishResponseSchema, response)
+  console.log(`stored in ${stream} at offset ${ack?.offset}`)
 }
 
 /** A stream that exists already is as good. */
@@ -63,22 +69,13 @@ async function createStream(channel: GrpcChannel, stream: string): Promise<void>
   }
 }
 
-async function subscribe(channel: GrpcChannel, stream: string): Promise<void> {
-  const { EARLIEST } = api.StartPosition
-  const request = create(api.SubscribeRequestSchema, { stream, startPosition: EARLIEST })
-  const call = channel.serverStream(
-    '/proto.API/Subscribe',
-    toBinary(api.SubscribeRequestSchema, request),
-  )
-  let first = true
-  for await (const chunk of call) {
-    for (const bytes of messagesOf(chunk)) {
-      const { offset, value } = fromBinary(api.MessageSchema, bytes)
-      // The first message is empty: it says that the subscription exists.
-      if (!first) console.log(`${offset}\t${Buffer.from(value).toString()}`)
-      first = false
-    }
-  }
+async function subscribe(server: Address, stream: string): Promise<void> {
+  await followStream({
+    server,
+    stream,
+    onMessage: (offset, value) => console.log(`${offset}\t${Buffer.from(value).toString()}`),
+    onLost: (reason) => console.error(`looking for the leader of ${stream} (${reason})`),
+  })
 }
 
 try {
