@@ -125,13 +125,23 @@ class Call {
       drained: () => Promise.resolve(),
       backlogBytes: 0,
     }
-    const call = { signal: this.#abort.signal, metadata: new CallMetadata() }
+    const call: ServerCall = {
+      path: '/proto.API/PublishAsync',
+      signal: this.#abort.signal,
+      metadata: new CallMetadata(),
+      responseMetadata: new CallMetadata(),
+      trailers: new CallMetadata(),
+      deadlineMs: undefined,
+      remainingMs: undefined,
+      peer: { address: '127.0.0.1', port: 1, encrypted: false, certificate: undefined },
+      compressResponses: false,
+    }
     const requests: AsyncIterable<MessageChunk> = {
       [Symbol.asyncIterator]: () => ({
         next: () => new Promise((resolve) => (this.#give = resolve)),
       }),
     }
-    this.ended = new PublishSession(context, call as unknown as ServerCall, responses).run(requests)
+    this.ended = new PublishSession(context, call, responses).run(requests)
   }
 
   /** Hands over the messages in one chunk. */
