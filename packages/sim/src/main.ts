@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { catchMutants, staleMutants } from './mutants/catch-mutants.ts'
+import { catchMutants, noLongerProven, staleMutants } from './mutants/catch-mutants.ts'
 import { figuresText } from './run/figures-text.ts'
 import { runBatch } from './run/batch.ts'
 import { runPlan } from './run/run-plan.ts'
@@ -100,9 +100,11 @@ async function mutants(): Promise<boolean> {
     only: values.only ?? '',
     say: (line) => console.log(line),
   })
-  const missed = caught.filter(({ by }) => by === undefined)
+  const missed = caught.filter(({ catches }) => catches.length === 0)
   console.log(`${caught.length - missed.length} of ${caught.length} planted bugs caught`)
-  return missed.every(({ knownMissed }) => knownMissed !== undefined)
+  const unproven = values.only === undefined ? noLongerProven(caught) : []
+  for (const what of unproven) console.log(`NO MUTANT PROVES ${what}`)
+  return unproven.length === 0 && missed.every(({ knownMissed }) => knownMissed !== undefined)
 }
 
 function scenarioOf(number: number): Scenario {

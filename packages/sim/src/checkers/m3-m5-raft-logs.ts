@@ -5,10 +5,13 @@
  */
 import type { Cluster } from '../cluster/cluster.ts'
 import { Violation, type Checker } from './checker.ts'
-import { raftsNow, storedEntries, type StoredEntry } from './raft-now.ts'
+import { raftsNow, storedEntries, type RaftNow, type StoredEntry } from './raft-now.ts'
 
 /** Logs are read from the disks after so many looks. */
 const LOOKS_BETWEEN = 160
+/** Logs part, and come together again, when leaders change: more often then, for so many looks. */
+const LOOKS_BETWEEN_THEN = 4
+const LOOKS_AFTER_ELECTION = 80
 
 /** The log of one server, and what it knows to be committed of it. */
 export interface RaftLogNow {
@@ -30,6 +33,8 @@ export function raftLogs(cluster: Cluster): Checker {
     },
   })
   let looks = 0
+  let electedAt = -Infinity
+  const elections = new Elections()
   const look = (): void =>
     logs.see(
       [...raftsNow(cluster)].map(({ machine, status }) => ({
@@ -44,9 +49,29 @@ export function raftLogs(cluster: Cluster): Checker {
     )
   return {
     onStep() {
-      if (++looks % LOOKS_BETWEEN === 0) look()
+      looks++
+      if (elections.see(raftsNow(cluster))) electedAt = looks
+      const isNear = looks - electedAt < LOOKS_AFTER_ELECTION
+      if (looks % (isNear ? LOOKS_BETWEEN_THEN : LOOKS_BETWEEN) === 0) look()
     },
     atEnd: look,
+  }
+}
+
+class Elections {
+  /** By the run of a server: the newest term that it led. */
+  readonly #terms = new Map<string, number>()
+
+  /** Whether a server leads that did not when it was seen last. */
+  see(servers: Iterable<RaftNow>): boolean {
+    let isNew = false
+    for (const { run, status } of servers) {
+      const { kind, term } = status.role
+      if (kind !== 'leader' || this.#terms.get(run) === term) continue
+      this.#terms.set(run, term)
+      isNew = true
+    }
+    return isNew
   }
 }
 

@@ -74,9 +74,14 @@ export class Cluster {
 
   /** By its number, or by the role it has now (see ROLES). */
   machine(index: number): Machine {
+    const machine = this.#find(index)
+    if (index !== ROLES.latest) this.#latest = machine
+    return machine
+  }
+
+  #find(index: number): Machine {
     const machine = index < 0 ? this.#byRole(index) : this.machines[index % this.machines.length]
     if (machine === undefined) throw new Error('a cluster has machines')
-    if (index !== ROLES.latest) this.#latest = machine
     return machine
   }
 
@@ -118,7 +123,8 @@ export class Cluster {
 
   /** The machine a step turns to: the leader its server knows of, or that server itself. */
   targetOf(step: Step, stream?: string, partition = 0): Machine {
-    const machine = this.machine(step.via)
+    // Whom a client turns to is not whom the script meant last.
+    const machine = this.#find(step.via)
     if (!step.toLeader || stream === undefined) return machine
     const known = machine.core?.context?.metadata.state.streams.get(stream)
     const leader = known?.partitions[partition]?.leader
@@ -147,6 +153,7 @@ export class Cluster {
       random: this.random.of(id),
       nats: this.nats,
       config: serverConfig(this.plan, id, ids),
+      snapshotsOften: this.plan.snapshotsOften ?? false,
       onLog: (name, level, message, fields) => this.#onLog(name, level, message, fields),
       onFailed: (failed) => this.#onFailed(failed),
       onFatal: (name, error) => {

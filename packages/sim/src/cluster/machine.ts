@@ -16,12 +16,17 @@ import { SimLogger } from './sim-logger.ts'
 
 export const DATA_DIR = '/data'
 
+/** A server by itself takes a snapshot after minutes, and a run has ended by then. */
+const SNAPSHOTS_OFTEN = { snapshotIntervalMs: 500, trailingEntries: 10 }
+
 export interface MachineOptions {
   readonly id: string
   readonly scheduler: Scheduler
   readonly random: SimRandom
   readonly nats: SimNats
   readonly config: Config
+  /** See `Plan.snapshotsOften`. */
+  readonly snapshotsOften: boolean
   readonly onLog: (machine: string, level: LogLevel, message: string, fields?: LogFields) => void
   /** A server that only a restart can help is about to end its process. */
   readonly onFailed: (machine: Machine) => void
@@ -129,7 +134,7 @@ export class Machine implements CallTarget {
   }
 
   async #boot(process: SimProcess): Promise<void> {
-    const { id, nats, random, scheduler, config } = this.#options
+    const { id, nats, random, scheduler, config, snapshotsOften } = this.#options
     const connect = (name: string, echo: boolean) =>
       nats.connect({ process, host: id, name: `${id}.${name}`, echo })
     const [streams, publishes, raft, replication] = await Promise.all([
@@ -144,6 +149,7 @@ export class Machine implements CallTarget {
     await disk.syncDirectory('/')
     const core = new ServerCore({
       config,
+      ...(snapshotsOften ? { raftParameters: SNAPSHOTS_OFTEN } : {}),
       serverId: id,
       dataDir: DATA_DIR,
       disk,

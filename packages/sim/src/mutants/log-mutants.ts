@@ -160,4 +160,68 @@ export const LOG_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'epoch-begins-one-early',
+    breaks: 'a leader notes its epoch at the last offset of the one before [G1, E3]',
+    draw: { servers: 3, replicas: 3, faults: ['kill', 'cut', 'freeze'], faultEveryMs: 2_000 },
+    edits: [
+      {
+        file: 'log/src/commit-log.ts',
+        find: 'await noteEpoch(core, epoch, core.nextOffset)',
+        replace: 'await noteEpoch(core, epoch, Math.max(0, core.nextOffset - 1))',
+      },
+    ],
+  },
+  {
+    name: 'followers-note-no-epochs',
+    breaks: 'the table of epochs lacks those that were learned as a follower [E3, KAFKA-7897]',
+    draw: { servers: 3, replicas: 3, faults: ['kill', 'cut', 'freeze'], faultEveryMs: 2_000 },
+    edits: [
+      {
+        file: 'log/src/append.ts',
+        find: 'for (const { epoch, start } of starts) await noteEpoch(core, epoch, start)',
+        replace:
+          'for (const { epoch, start } of starts.slice(1)) await noteEpoch(core, epoch, start)',
+      },
+    ],
+  },
+  {
+    name: 'checksums-not-compared',
+    breaks: 'records are believed at start whatever their checksums say [T2]',
+    draw: { servers: 3 },
+    edits: [
+      {
+        file: 'log/src/format/scan.ts',
+        find: 'if (verify && crc32cView(',
+        replace: 'if (verify && at < 0 && crc32cView(',
+      },
+    ],
+  },
+  {
+    name: 'epoch-file-believed',
+    breaks: 'the table of epochs in its file is not compared with the records [T3, E3]',
+    draw: { servers: 3 },
+    edits: [
+      {
+        file: 'log/src/epoch-recovery.ts',
+        find: 'const entries = checked ?? (await scanEpochs(core))',
+        replace: 'const entries = checked ?? read ?? []',
+      },
+    ],
+  },
+  {
+    name: 'garbage-stops-a-start',
+    breaks: 'a log whose table of epochs cannot be read is not opened [T3, #243]',
+    draw: { servers: 3 },
+    edits: [
+      {
+        file: 'log/src/hints.ts',
+        find: `const entries = decodeEpochs(bytes)
+  if (entries === undefined) core.report(`,
+        replace: `const entries = decodeEpochs(bytes)
+  if (entries === undefined) throw new Error('the table of epochs is unreadable')
+  if (entries === undefined) core.report(`,
+      },
+    ],
+  },
 ]

@@ -264,4 +264,43 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'follows-any-epoch',
+    breaks:
+      'leader and follower do not compare their epochs, and a follower takes what is newer [R9]',
+    draw: { servers: 5, replicas: 3, faults: ['kill', 'cut'], faultEveryMs: 2_000 },
+    edits: [
+      {
+        file: REPLICA_SET,
+        find: `if (fetch.leaderEpoch < leaderEpoch) return 'stale-epoch'`,
+        replace: `if (fetch.leaderEpoch < 0) return 'stale-epoch'`,
+      },
+      {
+        file: 'server/src/replication/fetch-service.ts',
+        find: 'if (asked.leaderEpoch !== 0 && asked.leaderEpoch !== leaderEpoch) return',
+        replace: 'if (asked.leaderEpoch < 0) return',
+      },
+      {
+        file: FOLLOWER,
+        find: 'return leaderEpoch === undefined || leaderEpoch === this.#options.leaderEpoch',
+        replace: 'return leaderEpoch === undefined || leaderEpoch >= this.#options.leaderEpoch',
+      },
+      {
+        file: FOLLOWER,
+        find: 'if (answer.leaderEpoch !== this.#options.leaderEpoch) return this.#fail(answer.now)',
+        replace:
+          'if (answer.leaderEpoch < this.#options.leaderEpoch) return this.#fail(answer.now)',
+      },
+      {
+        file: FOLLOWER,
+        find: 'return isOrdered && lastEpoch <= this.#options.leaderEpoch ? gaps : undefined',
+        replace: 'return isOrdered ? gaps : undefined',
+      },
+      {
+        file: 'server/src/replication/following.ts',
+        find: 'await log.appendRaw(records, { leaderEpoch: core.leaderEpoch, gaps })',
+        replace: 'await log.appendRaw(records, { leaderEpoch: Number.MAX_SAFE_INTEGER, gaps })',
+      },
+    ],
+  },
 ]

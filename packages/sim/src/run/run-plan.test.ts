@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { staleMutants } from '../mutants/catch-mutants.ts'
 import { MUTANTS } from '../mutants/mutants.ts'
+import { WITNESSES } from '../mutants/witnesses.ts'
 import { SCENARIOS } from '../scenarios/scenarios.ts'
 import { drawPlan } from '../workload/draw-plan.ts'
 import { parsePlan, planText, type Plan } from '../workload/plan.ts'
@@ -58,6 +59,14 @@ describe('a plan', () => {
   })
 })
 
+const RECORDED = Object.values(WITNESSES).flat()
+
+/** A server that ends by itself is ALIVE's. */
+const PROVEN =
+  'ALIVE D1 D5 D6 D7 E1 E2 E3 L1 M1 M10 M2 M3 M4 M5 M6 M7 M9 O1 O2 O4 O6 O7 R2 R3 R4 R5 R6 R8 R9'.split(
+    ' ',
+  )
+
 describe('the planted bugs', () => {
   it('stand in the source as it is now', () => {
     assert.deepEqual(staleMutants(), [])
@@ -66,5 +75,21 @@ describe('the planted bugs', () => {
   it('are many, and have names of their own', () => {
     assert.ok(MUTANTS.length >= 25)
     assert.equal(new Set(MUTANTS.map(({ name }) => name)).size, MUTANTS.length)
+  })
+
+  it('each have something recorded that catches them', () => {
+    const names = MUTANTS.filter(({ knownMissed }) => knownMissed === undefined)
+    assert.deepEqual(Object.keys(WITNESSES).toSorted(), names.map(({ name }) => name).toSorted())
+  })
+
+  it('show of each named scenario that it can fail', () => {
+    const witnessed = new Set(RECORDED.map(({ scenario }) => scenario))
+    const without = SCENARIOS.map(({ number }) => number).filter((one) => !witnessed.has(one))
+    // No planted bug is known yet that these find.
+    assert.deepEqual(without, [23, 102])
+  })
+
+  it('are found by the checkers of these invariants', () => {
+    assert.deepEqual([...new Set(RECORDED.map(({ by }) => by))].toSorted(), PROVEN)
   })
 })

@@ -5,7 +5,7 @@
 import { ROLES } from '../workload/plan.ts'
 import { Script, type Scenario } from './script.ts'
 
-const { follower, otherFollower, metadataLeader, latest } = ROLES
+const { leader, follower, otherFollower, metadataLeader, latest } = ROLES
 
 /** Everything of Raft, and of proposals that are forwarded, takes so much longer. */
 function slowRaft(script: Script, extraDelayMs: number, forMs: number): Script {
@@ -95,6 +95,28 @@ export const DIRECTED_SCENARIOS: readonly Scenario[] = [
       const script = new Script(seed).create().publish(20).wait(2_000)
       script.do({ kind: 'forget-metadata', downMs: 500 })
       return script.wait(8_000).plan()
+    },
+  },
+  {
+    number: 108,
+    name: 'E2: a leader that is cut off is written to, while another leads and has gone further',
+    plan: (seed) => {
+      const script = new Script(seed, { servers: 5 }).create({ replicas: 2 }).publish(5).wait(500)
+      script.do({ kind: 'cut', server: leader, direction: 'both', path: 'raft', forMs: 14_000 })
+      script.do({ kind: 'cut', server: latest, direction: 'both', path: 'data', forMs: 14_000 })
+      script.wait(6_000).publish(60).wait(1_500)
+      for (let round = 0; round < 8; round++) script.publishAt(latest, 2).wait(500)
+      return script.wait(6_000).publish(5).wait(4_000).plan()
+    },
+  },
+  {
+    number: 109,
+    name: 'R9: a leader leads anew, and a follower that hears nothing of it goes on to copy',
+    plan: (seed) => {
+      const script = new Script(seed, { servers: 5 }).create({ replicas: 3 }).publish(5).wait(500)
+      script.do({ kind: 'cut', server: follower, direction: 'both', path: 'raft', forMs: 9_000 })
+      script.wait(100).kill(leader, 200).wait(1_200)
+      return script.trickle(40, 100).wait(8_000).publish(5).wait(4_000).plan()
     },
   },
 ]

@@ -25,17 +25,16 @@ export const DISK_SCENARIOS: readonly Scenario[] = [
     number: 10,
     name: 'NATS #7549: bits flip on one replica, and then its leader dies',
     plan: (seed) =>
-      new Script(seed)
-        .create({ minIsr: 2 })
-        .publish(30)
+      new Script(seed, { servers: 5 })
+        .create({ replicas: 3, minIsr: 2 })
+        .publish(31)
         .wait(7_000)
-        .damage(follower, 'log', 'flip-bit')
-        .kill(latest, 10)
-        .wait(10)
-        .do({ kind: 'kill', servers: [], downMs: 1 })
-        .wait(2_000)
-        .kill(leader, 4_000)
-        .wait(8_000)
+        .kill(follower, 800)
+        .wait(100)
+        .damage(latest, 'log', 'flip-bit')
+        .wait(650)
+        .kill(leader, 6_000)
+        .wait(10_000)
         .publish(10)
         .wait(5_000)
         .plan(),

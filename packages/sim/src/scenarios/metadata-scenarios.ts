@@ -1,6 +1,6 @@
 /** What happens to clusters through their metadata: votes, snapshots, members that come and go. */
 import { ROLES } from '../workload/plan.ts'
-import { Script, type Scenario } from './script.ts'
+import { creating, Script, type Scenario } from './script.ts'
 
 const { metadataLeader, follower, leader, latest } = ROLES
 
@@ -15,9 +15,9 @@ export const METADATA_SCENARIOS: readonly Scenario[] = [
     number: 11,
     name: 'NATS #7556: a metadata snapshot of one server is garbage; nothing may be deleted for it',
     plan: (seed) => {
-      const script = new Script(seed).create().publish(20).wait(500)
+      const script = new Script(seed, { snapshotsOften: true }).create().publish(20).wait(500)
       manyOperations(script, 150)
-      script.damage(follower, 'snapshot', 'empty').kill(latest, 10).wait(5_000)
+      script.kill(follower, 500).wait(100).damage(latest, 'snapshot', 'empty').wait(5_000)
       return script.publish(10).wait(5_000).plan()
     },
   },
@@ -66,8 +66,11 @@ export const METADATA_SCENARIOS: readonly Scenario[] = [
     number: 22,
     name: 'Liftbridge #414: a server comes back through a snapshot, and again from its own',
     plan: (seed) => {
-      const script = new Script(seed).create().publish(10).wait(500).kill(follower, 9_000).wait(200)
-      manyOperations(script, 140)
+      const script = new Script(seed, { snapshotsOften: true }).create().publish(10).wait(500)
+      // What nothing changes any more comes through the snapshot or not at all.
+      script.do(creating('quiet', 3, 1)).wait(500)
+      script.do({ kind: 'readonly', stream: 'quiet', partitions: [0], readonly: true }).wait(500)
+      manyOperations(script.kill(follower, 9_000).wait(200), 140)
       script.wait(4_000).publish(10).wait(2_000).kill(latest, 300).wait(4_000)
       return script.publish(5).wait(3_000).plan()
     },

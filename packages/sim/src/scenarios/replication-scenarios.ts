@@ -61,12 +61,12 @@ export const REPLICATION_SCENARIOS: readonly Scenario[] = [
     number: 4,
     name: 'KIP-903: a member of the ISR comes back with an empty disk, and its leader dies',
     plan: (seed) =>
-      new Script(seed)
-        .create({ minIsr: 2 })
+      new Script(seed, { servers: 5 })
+        .create({ replicas: 3, minIsr: 2 })
         .publish(30)
         .wait(1_000)
         .do({ kind: 'wipe', server: follower, downMs: 150 })
-        .wait(400)
+        .wait(100)
         .kill(leader, 5_000)
         .wait(9_000)
         .publish(10)

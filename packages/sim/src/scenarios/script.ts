@@ -8,6 +8,31 @@ export interface Scenario {
   readonly plan: (seed: number) => Plan
 }
 
+export function creating(stream: string, replicas: number, minIsr: number): Action {
+  return {
+    kind: 'create',
+    stream,
+    partitions: 1,
+    replicas,
+    minIsr,
+    concurrency: false,
+    retentionMessages: 0,
+  }
+}
+
+function publishing(count: number, policy: AckWish): Action {
+  return {
+    kind: 'publish',
+    stream: 'st0',
+    partition: 0,
+    count,
+    policy,
+    way: 'async',
+    bytes: 60,
+    expect: false,
+  }
+}
+
 /** Builds the steps; times are moved on by `wait`. */
 export class Script {
   readonly #steps: Step[] = []
@@ -41,29 +66,17 @@ export class Script {
 
   create(options: { readonly replicas?: number; readonly minIsr?: number } = {}): this {
     const { replicas = this.#settings.servers, minIsr = 1 } = options
-    return this.do({
-      kind: 'create',
-      stream: 'st0',
-      partitions: 1,
-      replicas,
-      minIsr,
-      concurrency: false,
-      retentionMessages: 0,
-    }).wait(1_000)
+    return this.do(creating('st0', replicas, minIsr)).wait(1_000)
   }
 
   /** Publishes a run of messages, which may still be under way when the next action comes. */
   publish(count: number, policy: AckWish = 'all'): this {
-    return this.do({
-      kind: 'publish',
-      stream: 'st0',
-      partition: 0,
-      count,
-      policy,
-      way: 'async',
-      bytes: 60,
-      expect: false,
-    })
+    return this.do(publishing(count, policy))
+  }
+
+  /** To that server, whoever leads. */
+  publishAt(server: number, count: number): this {
+    return this.do(publishing(count, 'all'), server)
   }
 
   /** Publishes one message after the other, so many milliseconds apart. */

@@ -143,6 +143,8 @@ export interface Plan {
   readonly meanDelayUs: number
   readonly syncUs: number
   readonly lengthMs: number
+  /** Metadata snapshots come every second or two, and few entries are kept behind them. */
+  readonly snapshotsOften?: boolean
   readonly steps: readonly Step[]
 }
 
