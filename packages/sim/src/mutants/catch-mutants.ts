@@ -30,7 +30,7 @@ export interface CatchOptions {
 }
 
 /** A run that a mutant did not survive. */
-export interface Catch {
+interface Catch {
   readonly witness: Witness
   /** The violation's first line, which begins with the invariant's id. */
   readonly by: string
