@@ -12,7 +12,7 @@
  *     Stream                                           incarnation: uint64       resumeAll: bool
  *     Partition                                        pauseTimestamps: message  readonlyTimestamps: message
  *     Consumer                                         assignments: repeated message
- *     ReportLeaderOp                                   reason: uint64
+ *     ReportLeaderOp                                   reason: uint64               tailEpoch: uint64, 102: tailEnd: uint64
  *     PropagatedResponse                               index: uint64
  *
  * The embedded messages are the client API's PartitionEventTimestamps and PartitionAssignment.

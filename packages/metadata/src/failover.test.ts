@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failover } from './failover.ts'
 import { applyOperation } from './operations/table.ts'
-import type { LeaderReport } from './requests.ts'
+import type { LeaderReport, LogTail } from './requests.ts'
 import { MetadataState } from './state.ts'
 
 const EPOCH = 1
@@ -181,13 +181,21 @@ const declared = (
 const passedOn = (
   failover: Failover,
   state: MetadataState,
-  first: { readonly leader: string; readonly epoch: number; readonly nowMs: number },
+  first: {
+    readonly leader: string
+    readonly epoch: number
+    readonly nowMs: number
+    /** What each has left. */
+    readonly tails?: Readonly<Record<string, LogTail>>
+  },
   reasonOf: (id: string) => LeaderReport['reason'] = () => 'unfit',
 ): string[] => {
   const asked: string[] = []
   let { leader, epoch } = first
   for (let index = 10; index < 30; index++) {
-    const decision = failover.report(state, declared(reasonOf(leader), leader, epoch), first.nowMs)
+    const tail = first.tails?.[leader]
+    const told = { ...declared(reasonOf(leader), leader, epoch), ...(tail ? { tail } : {}) }
+    const decision = failover.report(state, told, first.nowMs)
     if (decision.kind !== 'elect') return asked
     applyOperation(state, decision.operation, index)
     const isGranted = decision.operation.leader === leader
@@ -198,6 +206,8 @@ const passedOn = (
   }
   return asked
 }
+
+const unsynced = (): 'unsynced' => 'unsynced'
 
 const FIRST = { leader: 'a', epoch: EPOCH, nowMs: 0 }
 
@@ -241,12 +251,85 @@ test('unfit members wait for one that is away, and it leads as soon as it is bac
 
 test('where nothing is synced, one leads with what it has after every member was asked, not before [L1]', () => {
   const away = new Failover({ timeoutMs: 1_000, alive: (id) => id !== 'c' })
-  const unsynced = (): 'unsynced' => 'unsynced'
   const two = stateWith(['a', 'b', 'c'])
   assert.deepEqual(passedOn(away, two, FIRST, unsynced), ['b'], 'c may be complete')
   const all = passedOn(tracker(), stateWith(['a', 'b', 'c']), FIRST, unsynced)
   assert.equal(all.length, 3)
   assert.deepEqual(new Set(all), new Set(['b', 'c']), 'the third asked succeeds itself')
+})
+
+test('the last resort is the member that has most left: first the later epoch, then the longer log [R8]', () => {
+  const tails = {
+    a: { epoch: 3, end: 90 },
+    b: { epoch: 4, end: 12 },
+    c: { epoch: 4, end: 11 },
+    // Of an older epoch, however long.
+    d: { epoch: 2, end: 500 },
+  }
+  const asked = passedOn(tracker(), stateWith(['a', 'b', 'c', 'd']), { ...FIRST, tails }, unsynced)
+  assert.deepEqual(
+    asked.slice(-2),
+    ['b', 'b'],
+    'elected, and told so when it declares itself again',
+  )
+  const equal = { epoch: 4, end: 12 }
+  const alike = { a: equal, b: equal, c: equal }
+  const brief = passedOn(
+    tracker(),
+    stateWith(['a', 'b', 'c']),
+    { ...FIRST, tails: alike },
+    unsynced,
+  )
+  assert.equal(brief.length, 3, 'of equals the one that was asked last')
+})
+
+test('the last resort is waited for while it is away: the others could not follow it without loss [R8]', () => {
+  let isAway = false
+  const failover = new Failover({ timeoutMs: 1_000, alive: (id) => !(isAway && id === 'a') })
+  const state = stateWith(['a', 'b'])
+  const most = { epoch: 4, end: 12 }
+  const first = failover.report(state, { ...declared('unsynced', 'a', EPOCH), tail: most }, 0)
+  assert.ok(first.kind === 'elect' && first.operation.leader === 'b')
+  applyOperation(state, first.operation, 10)
+  isAway = true
+  const less = { ...declared('unsynced', 'b', 10), tail: { epoch: 4, end: 11 } }
+  assert.equal(failover.report(state, less, 1_000).kind, 'rejected')
+  isAway = false
+  const second = failover.report(state, less, 2_000)
+  assert.ok(second.kind === 'elect')
+  assert.equal(second.operation.leader, 'a')
+})
+
+test('what a member has left is what it told last', () => {
+  const failover = tracker()
+  const state = stateWith(['a', 'b'])
+  const tell = (leader: string, epoch: number, end: number, nowMs: number): string => {
+    const tail = { epoch: 1, end }
+    const decision = failover.report(state, { ...declared('unsynced', leader, epoch), tail }, nowMs)
+    assert.ok(decision.kind === 'elect')
+    return decision.operation.leader
+  }
+  assert.equal(tell('a', EPOCH, 90, 0), 'b')
+  const { epoch: partitionEpoch = 0 } = state.streams.get('s')?.partitions[0] ?? {}
+  const toB = { kind: 'change-leader', stream: 's', partition: 0, leader: 'b' } as const
+  applyOperation(state, { ...toB, partitionEpoch }, 10)
+  assert.equal(tell('b', 10, 50, 1), 'a')
+  applyOperation(state, { ...toB, leader: 'a', partitionEpoch: 10 }, 11)
+  assert.equal(tell('a', 11, 20, 2), 'b', 'a lost power once more')
+})
+
+test('a member that doubts its own log stays in the ISR, one that was silent or leaves does not [L1]', () => {
+  const dismissesFor = (reason: LeaderReport['reason']): boolean => {
+    const state = stateWith(['a', 'b'])
+    const from = reason === 'silent' ? report('b') : declared(reason, 'a', EPOCH)
+    const decision = tracker().report(state, from, 0)
+    assert.ok(decision.kind === 'elect')
+    return decision.dismisses
+  }
+  assert.equal(dismissesFor('silent'), true)
+  assert.equal(dismissesFor('leaving'), true)
+  assert.equal(dismissesFor('unfit'), false)
+  assert.equal(dismissesFor('unsynced'), false)
 })
 
 test('of members without their data and one without a proof, the latter is the last resort', () => {
@@ -277,7 +360,6 @@ test('what a member told of itself is over when it is taken into the ISR again, 
 test('after a last resort every member is asked anew', () => {
   const failover = tracker()
   const state = stateWith(['a', 'b', 'c'])
-  const unsynced = (): 'unsynced' => 'unsynced'
   const [resort = ''] = passedOn(failover, state, FIRST, unsynced).slice(-1)
   const { leaderEpoch = 0 } = state.streams.get('s')?.partitions[0] ?? {}
   const decision = failover.report(state, declared('unsynced', resort, leaderEpoch), 3_000)

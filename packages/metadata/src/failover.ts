@@ -1,9 +1,9 @@
 import type { Operation, PartitionRef } from './operation.ts'
 import { findPartition } from './operations/rules.ts'
 import { rejected, type Rejection } from './rejection.ts'
-import type { LeaderReport } from './requests.ts'
+import type { LeaderReport, LogTail } from './requests.ts'
 import type { MetadataView, PartitionState, StreamState } from './state.ts'
-import { UnfitReplicas } from './unfit-replicas.ts'
+import { UnfitReplicas, type Declaration } from './unfit-replicas.ts'
 import type { LogIndex, ServerId } from './units.ts'
 
 export interface FailoverOptions {
@@ -14,8 +14,12 @@ export interface FailoverOptions {
 }
 
 export type FailoverDecision =
-  /** Propose this. */
-  | { readonly kind: 'elect'; readonly operation: Operation<'change-leader'> }
+  /** Propose this; then take the reported leader out of the ISR where `dismisses` says so. */
+  | {
+      readonly kind: 'elect'
+      readonly operation: Operation<'change-leader'>
+      readonly dismisses: boolean
+    }
   /** Propose this: a replica leaves the ISR of its own will. */
   | { readonly kind: 'shrink'; readonly operation: Operation<'shrink-isr'> }
   /** Heard; more witnesses are needed. */
@@ -176,7 +180,9 @@ export class Failover {
    *
    * The exception is a log that lacks nothing but a proof, since nothing is ever synced
    * (`unsynced`): when every member, also those that were away, has declared itself, one of these
-   * leads with what it has. Its leader is elected to succeed itself, which tells it so [L1].
+   * leads with what it has: the one that has most, since no other could follow it without cutting
+   * off what it had. One that is away by now is waited for. The leader is elected to succeed
+   * itself, which tells it so [L1].
    */
   #passOn(
     state: MetadataView,
@@ -188,25 +194,26 @@ export class Failover {
     const { partition } = found
     const { leader, isr } = partition
     const key = keyOf(found.stream, report)
-    const declared = this.#unfit.declare(key, leader, report.reason, nowMs)
+    const declared = this.#unfit.declare(key, leader, declarationOf(report), nowMs)
     const { alive } = this.#options
     if (isr.some((id) => id !== leader && alive(id) && !declared.has(id))) {
       return this.#elect(state, report, partition, (id) => !declared.has(id))
     }
     if (!isr.every((id) => declared.has(id))) return noCandidates()
-    if (report.reason === 'unsynced') {
+    const resort = lastResort(partition, declared)
+    if (resort === leader) {
       // From here on the log is what this one has: who copies it lacks nothing.
       this.#unfit.forgetAll(key)
       return elected(report, partition, leader)
     }
-    const resort = isr.find((id) => alive(id) && declared.get(id) === 'unsynced')
-    return resort === undefined ? noCandidates() : elected(report, partition, resort)
+    if (resort === undefined || !alive(resort)) return noCandidates()
+    return elected(report, partition, resort)
   }
 
   /** Never unclean: who is not in the ISR may lack what was acknowledged [LB 4.6, R5]. */
   #elect(
     state: MetadataView,
-    ref: PartitionRef,
+    ref: LeaderReport,
     partition: PartitionState,
     isFit: (id: ServerId) => boolean = () => true,
   ): FailoverDecision {
@@ -222,6 +229,27 @@ export class Failover {
   }
 }
 
+const NOTHING: LogTail = { epoch: 0, end: 0 }
+
+const declarationOf = ({ reason, tail = NOTHING }: LeaderReport): Declaration => ({ reason, tail })
+
+/** The member with most left of those that lack only a proof; of equals the leader, to be short. */
+const lastResort = (
+  { leader, isr }: PartitionState,
+  declared: ReadonlyMap<ServerId, Declaration>,
+): ServerId | undefined => {
+  let best: { readonly id: ServerId; readonly tail: LogTail } | undefined
+  for (const id of [leader, ...isr]) {
+    const { reason, tail } = declared.get(id) ?? {}
+    if (reason !== 'unsynced' || tail === undefined) continue
+    if (best === undefined || isFurther(tail, best.tail)) best = { id, tail }
+  }
+  return best?.id
+}
+
+const isFurther = (one: LogTail, other: LogTail): boolean =>
+  one.epoch === other.epoch ? one.end > other.end : one.epoch > other.epoch
+
 type FoundPartition = { readonly stream: StreamState; readonly partition: PartitionState }
 
 type Candidate = { readonly alive: boolean; readonly fit: boolean; readonly leaders: number }
@@ -232,11 +260,14 @@ const isBetter = (one: Candidate, other: Candidate): boolean => {
 }
 
 const elected = (
-  { stream, partition: id }: PartitionRef,
+  { stream, partition: id, reason }: LeaderReport,
   partition: PartitionState,
   leader: ServerId,
 ): FailoverDecision => ({
   kind: 'elect',
+  // One that doubts its own log stays a member: as long as nobody can lead, it may turn out to hold
+  // most of what was committed, and with nobody but members without anything the partition is lost.
+  dismisses: reason !== 'unfit' && reason !== 'unsynced',
   operation: {
     kind: 'change-leader',
     stream,

@@ -79,6 +79,12 @@ export {
   type DecodedRequest,
   type MetadataAnswer,
 } from './request-codec.ts'
-export type { ForwardedOperation, LeaderReport, MetadataRequest, ReportReason } from './requests.ts'
+export type {
+  ForwardedOperation,
+  LeaderReport,
+  LogTail,
+  MetadataRequest,
+  ReportReason,
+} from './requests.ts'
 export { decodeSnapshot, encodeSnapshot, type DecodedSnapshot } from './snapshot.ts'
 export { digest } from './digest.ts'

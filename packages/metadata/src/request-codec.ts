@@ -14,6 +14,8 @@ const { Op } = internal
 
 /** Number of the field that says why a leader is reported, or where an answer's entry stands. */
 const EXTRA = 100
+/** Of a report: what the reporter has left. */
+const TAIL = { epoch: 101, end: 102 }
 /** An operation that Go Liftbridge does not know; its servers leave it without an answer. */
 const READ_INDEX = 100 as internal.Op
 /** By number; Go Liftbridge's servers send none, which is 'silent'. */
@@ -90,17 +92,18 @@ const encodeCreateStream = ({
 }
 
 const encodeReport = (report: LeaderReport): Uint8Array<ArrayBuffer> => {
-  const { stream, partition, replica, leader, leaderEpoch, reason } = report
+  const { stream, partition, replica, leader, leaderEpoch, reason, tail } = report
   const fields = { stream, partition, replica, leader, leaderEpoch: BigInt(leaderEpoch) }
   const number = BigInt(REASONS.indexOf(reason))
   return toBinary(
     internal.PropagatedRequestSchema,
     create(internal.PropagatedRequestSchema, {
       op: Op.REPORT_LEADER,
-      reportLeaderOp: withExtraFields(
-        create(internal.ReportLeaderOpSchema, fields),
-        numberField(EXTRA, number),
-      ),
+      reportLeaderOp: withExtraFields(create(internal.ReportLeaderOpSchema, fields), [
+        ...numberField(EXTRA, number),
+        ...numberField(TAIL.epoch, BigInt(tail?.epoch ?? 0)),
+        ...numberField(TAIL.end, BigInt(tail?.end ?? 0)),
+      ]),
     }),
   )
 }
@@ -112,10 +115,13 @@ const decodeReport = ({ reportLeaderOp }: internal.PropagatedRequest): DecodedRe
   const { stream, partition, replica, leader } = reportLeaderOp
   const leaderEpoch = toIndex(reportLeaderOp.leaderEpoch)
   const reason = REASONS[Number(readNumber(reportLeaderOp, EXTRA))]
-  if (leaderEpoch === undefined || reason === undefined) {
+  const epoch = toIndex(readNumber(reportLeaderOp, TAIL.epoch))
+  const end = toIndex(readNumber(reportLeaderOp, TAIL.end))
+  if (leaderEpoch === undefined || epoch === undefined || end === undefined || !reason) {
     return { kind: 'malformed', reason: 'a number is out of range' }
   }
-  const report = { stream, partition, replica, leader, leaderEpoch, reason }
+  const tail = reason === 'unsynced' ? { tail: { epoch, end } } : {}
+  const report = { stream, partition, replica, leader, leaderEpoch, reason, ...tail }
   return { kind: 'request', request: { kind: 'report-leader', ...report } }
 }
 

@@ -15,6 +15,14 @@ export type ReportReason =
   /** As `unfit`, but only since nothing is ever synced: it may lead when nobody is better off. */
   | 'unsynced'
 
+/** What a replica has, to be compared with what others have: first by the epoch, then by the end. */
+export interface LogTail {
+  /** Of the last record; 0 when there is none. */
+  readonly epoch: LogIndex
+  /** The offset that the next record gets. */
+  readonly end: number
+}
+
 /** A report holds only for the leadership it names. */
 export interface LeaderReport extends PartitionRef {
   /** Who reports. */
@@ -22,6 +30,8 @@ export interface LeaderReport extends PartitionRef {
   readonly leader: ServerId
   readonly leaderEpoch: LogIndex
   readonly reason: ReportReason
+  /** With `unsynced`: what the reporter has left. */
+  readonly tail?: LogTail
 }
 
 /** Operations that any server hands to the metadata leader as they are. */

@@ -1,5 +1,5 @@
 /** Replicas that have told that they cannot lead with what they have [R8]. */
-import type { ReportReason } from './requests.ts'
+import type { LogTail, ReportReason } from './requests.ts'
 import type { ServerId } from './units.ts'
 
 /** Longer than a replica takes to open its log and find that it cannot lead. */
@@ -8,24 +8,30 @@ const REMEMBERED_MS = 60_000
 /** A replica may have been filled since. */
 const LATELY_MS = 10_000
 
-type Declaration = { readonly reason: ReportReason; readonly declaredMs: number }
+export type Declaration = {
+  readonly reason: ReportReason
+  /** What it has left; a server that does not tell has nothing. */
+  readonly tail: LogTail
+}
+
+type Dated = { readonly declaration: Declaration; readonly declaredMs: number }
 
 /** Kept by the metadata leader, in memory: one that forgets costs a round of questions. */
 export class UnfitReplicas {
-  readonly #partitions = new Map<string, Map<ServerId, Declaration>>()
+  readonly #partitions = new Map<string, Map<ServerId, Dated>>()
 
-  /** Notes a declaration; returns all that count for the partition now, with their reasons. */
+  /** Notes a declaration; returns all that count for the partition now, as last told. */
   declare(
     partition: string,
     replica: ServerId,
-    reason: ReportReason,
+    declaration: Declaration,
     nowMs: number,
-  ): ReadonlyMap<ServerId, ReportReason> {
-    const declarations = this.#partitions.get(partition) ?? new Map<ServerId, Declaration>()
+  ): ReadonlyMap<ServerId, Declaration> {
+    const declarations = this.#partitions.get(partition) ?? new Map<ServerId, Dated>()
     this.#partitions.set(partition, declarations)
-    declarations.set(replica, { reason, declaredMs: nowMs })
-    const counting = new Map<ServerId, ReportReason>()
-    for (const [id, { reason: its, declaredMs }] of declarations) {
+    declarations.set(replica, { declaration, declaredMs: nowMs })
+    const counting = new Map<ServerId, Declaration>()
+    for (const [id, { declaration: its, declaredMs }] of declarations) {
       if (nowMs - declaredMs < REMEMBERED_MS) counting.set(id, its)
     }
     return counting

@@ -232,7 +232,7 @@ export class Controller {
       case 'elect': {
         const { stream, partition, leader: newLeader } = decision.operation
         const answer = answerOf(await metadata.propose(decision.operation))
-        if (answer.kind === 'done' && report.reason !== 'unfit') this.#dismiss(report)
+        if (answer.kind === 'done' && decision.dismisses) this.#dismiss(report)
         logger.info('metadata: partition gets another leader', {
           stream,
           partition,

@@ -9,6 +9,7 @@
  *      ^────end────── any of these, in order; `supersede` stops a leader at once before that
  */
 import type { CommitLog } from '@liftbridge/log'
+import type { LogTail } from '@liftbridge/metadata'
 import { decideLeadership, type LeaderStanding } from '@liftbridge/replication'
 import type { PublishView } from '@liftbridge/wire'
 import { Candidacy, type CandidacyReason } from '../replication/candidacy.ts'
@@ -321,7 +322,14 @@ export class Partition implements Listener {
     const { stream, id: partition, leaderEpoch } = this
     const { replication } = replicated
     const at = { stream, partition, leaderEpoch }
-    role.candidacy = new Candidacy({ ...at, reason, replication, clock, logger })
+    role.candidacy = new Candidacy({
+      ...at,
+      reason,
+      tail: tailOf(this.log),
+      replication,
+      clock,
+      logger,
+    })
     role.candidacy.begin()
   }
 
@@ -362,3 +370,10 @@ export class Partition implements Listener {
     this.#options.onFenced(reason)
   }
 }
+
+/** What a log has left, for the choice among replicas none of which is proven complete. */
+const tailOf = ({ epochs, newestOffset: newest, nextOffset: end }: CommitLog): LogTail => ({
+  // An epoch that wrote nothing says nothing about what the log holds.
+  epoch: epochs.findLast(({ start }) => start <= newest)?.epoch ?? 0,
+  end,
+})

@@ -4,7 +4,7 @@
  * leadership, again and again, until the metadata has one: its own in a new epoch, or that of
  * another member of the ISR.
  */
-import type { ReportReason } from '@liftbridge/metadata'
+import type { LogTail, ReportReason } from '@liftbridge/metadata'
 import type { LeadershipDecision } from '@liftbridge/replication'
 import type { Clock, Timer } from '../clock.ts'
 import type { Logger } from '../logging/logger.ts'
@@ -24,6 +24,8 @@ export type CandidacyOptions = {
   readonly partition: number
   readonly leaderEpoch: number
   readonly reason: CandidacyReason
+  /** What the log holds; it does not change while nobody leads. */
+  readonly tail: LogTail
   readonly replication: Replication
   readonly clock: Clock
   readonly logger: Logger
@@ -50,7 +52,7 @@ export class Candidacy {
   #ended = false
 
   constructor(options: CandidacyOptions) {
-    const { stream, partition, leaderEpoch, reason, replication } = options
+    const { stream, partition, leaderEpoch, reason, tail, replication } = options
     const { serverId } = replication
     this.#options = options
     this.reason = reason
@@ -62,6 +64,7 @@ export class Candidacy {
       leader: serverId,
       leaderEpoch,
       reason: REPORTED[reason],
+      ...(reason === 'unsynced' ? { tail } : {}),
     }
   }
 

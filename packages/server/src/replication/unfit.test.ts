@@ -54,3 +54,16 @@ test('with sync policy `never` a partition whose every member lost power is led 
   for (const id of ['a', 'b', 'c']) await cluster.boot(id)
   await cluster.converge()
 })
+
+test('with sync policy `never` the member that has most left leads after all lost power, not the one asked last [R8]', async () => {
+  const cluster = await TestCluster.start({ settings: { 'streams.sync.policy': 'never' } })
+  await cluster.write(...VALUES)
+  await cluster.converge()
+  // The page cache of b reached its disk in time, as it may.
+  await cluster.on('b').log.sync()
+  for (const id of ['a', 'b', 'c']) cluster.kill(id, 'power')
+  for (const id of ['a', 'b', 'c']) await cluster.boot(id)
+  await cluster.converge()
+  assert.deepEqual(cluster.meta.isr.toSorted(), ['a', 'b', 'c'])
+  for (const id of ['a', 'b', 'c']) assert.deepEqual(await valuesOf(cluster.on(id).log), VALUES, id)
+})
