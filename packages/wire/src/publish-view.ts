@@ -143,6 +143,8 @@ export class PublishView {
       const from = reader.at
       reader.at += length
       if (field === 1) {
+        // Also the one that a later key of the entry replaces.
+        if (!isUtf8(this.bytes, from, reader.at)) return false
         keyStart = from
         keyEnd = reader.at
       } else {
@@ -150,7 +152,6 @@ export class PublishView {
         valueEnd = reader.at
       }
     }
-    if (!isUtf8(this.bytes, keyStart, keyEnd)) return false
     this.headers.put(keyStart, keyEnd, valueStart, valueEnd)
     reader.end = outerEnd
     return true

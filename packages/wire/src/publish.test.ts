@@ -267,6 +267,9 @@ suite('strictness', () => {
     assert.equal(problemOf('1a02c328'), 'text is not UTF-8')
     assert.equal(problemOf('2a040a02c328'), 'malformed header')
     assert.equal(problemOf('2a0208 01'), 'malformed header')
+    // The key is given twice, and only the first is bad: found by fuzzing, refused by protobuf-es too.
+    assert.equal(problemOf('2a090a02c3280a01611200'), 'malformed header')
+    assert.equal(problemOf('2a090a0261620a01611200'), 'accepted')
     assert.equal(problemOf('20ffffffffffffffffff02'), 'malformed number')
     assert.equal(problemOf('20ffffffffffffffffffff01'), 'malformed number')
     assert.equal(problemOf('808080807f01'), 'malformed tag')
