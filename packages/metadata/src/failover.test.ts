@@ -318,20 +318,6 @@ test('what a member has left is what it told last', () => {
   assert.equal(tell('a', 11, 20, 2), 'b', 'a lost power once more')
 })
 
-test('a member that doubts its own log stays in the ISR, one that was silent or leaves does not [L1]', () => {
-  const dismissesFor = (reason: LeaderReport['reason']): boolean => {
-    const state = stateWith(['a', 'b'])
-    const from = reason === 'silent' ? report('b') : declared(reason, 'a', EPOCH)
-    const decision = tracker().report(state, from, 0)
-    assert.ok(decision.kind === 'elect')
-    return decision.dismisses
-  }
-  assert.equal(dismissesFor('silent'), true)
-  assert.equal(dismissesFor('leaving'), true)
-  assert.equal(dismissesFor('unfit'), false)
-  assert.equal(dismissesFor('unsynced'), false)
-})
-
 test('of members without their data and one without a proof, the latter is the last resort', () => {
   const asked = passedOn(tracker(), stateWith(['a', 'b', 'c']), FIRST, (id) =>
     id === 'a' ? 'unsynced' : 'unfit',

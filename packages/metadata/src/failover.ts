@@ -14,12 +14,11 @@ export interface FailoverOptions {
 }
 
 export type FailoverDecision =
-  /** Propose this; then take the reported leader out of the ISR where `dismisses` says so. */
-  | {
-      readonly kind: 'elect'
-      readonly operation: Operation<'change-leader'>
-      readonly dismisses: boolean
-    }
+  /**
+   * Propose this. The leader that is replaced stays in the ISR: that is for its successor to change
+   * once it leads, since it may turn out that it cannot [R8].
+   */
+  | { readonly kind: 'elect'; readonly operation: Operation<'change-leader'> }
   /** Propose this: a replica leaves the ISR of its own will. */
   | { readonly kind: 'shrink'; readonly operation: Operation<'shrink-isr'> }
   /** Heard; more witnesses are needed. */
@@ -67,7 +66,7 @@ export class Failover {
     }
     if (report.reason === 'silent') return this.#witness(state, found, report, nowMs)
     if (report.replica !== leader) {
-      return report.reason === 'leaving' ? this.shrink(state, report) : notTheLeader(report)
+      return report.reason === 'leaving' ? this.#leave(found, report) : notTheLeader(report)
     }
     // Its log is complete: it may go on, under an epoch of its own.
     if (report.reason === 'restarted') {
@@ -76,26 +75,6 @@ export class Failover {
     }
     if (report.reason === 'leaving') return this.#handOver(state, report, partition)
     return this.#passOn(state, report, found, nowMs)
-  }
-
-  /**
-   * Takes the reporter out of the ISR, since nothing could be committed until its lag had been
-   * waited for. Not below the least size: nothing could be committed then either, and one replica
-   * fewer could be elected [KIP-966].
-   */
-  shrink(state: MetadataView, report: LeaderReport): FailoverDecision {
-    const found = findPartition(state, report)
-    if (found.kind === 'rejected') return found
-    const { stream, partition } = found
-    const { leader, leaderEpoch, epoch: partitionEpoch, isr } = partition
-    const { replica } = report
-    if (replica === leader || !isr.includes(replica)) return notTheLeader(report)
-    if (isr.length <= (stream.config.minIsr ?? 1)) {
-      return rejected('FAILED_PRECONDITION', `The ISR would become too small ${nameOf(report)}`)
-    }
-    const ref = { stream: report.stream, partition: report.partition }
-    const change = { ...ref, replica, leader, leaderEpoch, partitionEpoch }
-    return { kind: 'shrink', operation: { kind: 'shrink-isr', ...change } }
   }
 
   /**
@@ -112,6 +91,23 @@ export class Failover {
   clear(): void {
     this.#trackers.clear()
     this.#unfit.clear()
+  }
+
+  /**
+   * Takes the reporter out of the ISR, since nothing could be committed until its lag had been
+   * waited for. Not below the least size: nothing could be committed then either, and one replica
+   * fewer could be elected [KIP-966].
+   */
+  #leave({ stream, partition }: FoundPartition, report: LeaderReport): FailoverDecision {
+    const { leader, leaderEpoch, epoch: partitionEpoch, isr } = partition
+    const { replica } = report
+    if (replica === leader || !isr.includes(replica)) return notTheLeader(report)
+    if (isr.length <= (stream.config.minIsr ?? 1)) {
+      return rejected('FAILED_PRECONDITION', `The ISR would become too small ${nameOf(report)}`)
+    }
+    const ref = { stream: report.stream, partition: report.partition }
+    const change = { ...ref, replica, leader, leaderEpoch, partitionEpoch }
+    return { kind: 'shrink', operation: { kind: 'shrink-isr', ...change } }
   }
 
   #witness(
@@ -213,7 +209,7 @@ export class Failover {
   /** Never unclean: who is not in the ISR may lack what was acknowledged [LB 4.6, R5]. */
   #elect(
     state: MetadataView,
-    ref: LeaderReport,
+    ref: PartitionRef,
     partition: PartitionState,
     isFit: (id: ServerId) => boolean = () => true,
   ): FailoverDecision {
@@ -260,14 +256,11 @@ const isBetter = (one: Candidate, other: Candidate): boolean => {
 }
 
 const elected = (
-  { stream, partition: id, reason }: LeaderReport,
+  { stream, partition: id }: PartitionRef,
   partition: PartitionState,
   leader: ServerId,
 ): FailoverDecision => ({
   kind: 'elect',
-  // One that doubts its own log stays a member: as long as nobody can lead, it may turn out to hold
-  // most of what was committed, and with nobody but members without anything the partition is lost.
-  dismisses: reason !== 'unfit' && reason !== 'unsynced',
   operation: {
     kind: 'change-leader',
     stream,

@@ -18,6 +18,17 @@ test('who was not caught up for too long leaves the ISR, under the epochs that w
   })
 })
 
+test('the leader before this one leaves the ISR at once, unless it follows already [R7]', () => {
+  const silent = lead({ deposed: 'B' })
+  assert.ok(silent.leader.wakeAt <= 0)
+  assert.equal(silent.leader.step({ kind: 'tick', now: 0 }).propose?.replica, 'B')
+  const there = lead({ deposed: 'B' })
+  assert.equal(there.fetch('B', -1, { now: 0 }).propose, undefined)
+  assert.equal(there.leader.step({ kind: 'tick', now: 999 }).propose, undefined)
+  const gone = lead({ deposed: 'B', isr: ['A', 'C'] })
+  assert.equal(gone.leader.step({ kind: 'tick', now: 0 }).propose, undefined, 'no member any more')
+})
+
 test('a replica that is always one batch behind keeps up [LB 7.A10]', () => {
   const { leader, fetch, write } = lead({ isr: ['A', 'B'] })
   let proposals = 0

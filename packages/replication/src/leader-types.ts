@@ -163,6 +163,13 @@ export type ReplicationOptions = {
   readonly isr: readonly ServerId[]
   readonly leaderEpoch: LeaderEpoch
   readonly partitionEpoch: PartitionEpoch
+  /**
+   * The leader before this one, where it is to leave the ISR unless it fetches at once: it was
+   * silent, or left, and nothing could be committed until its lag had been waited for. Only its
+   * successor may decide that, and only as one that leads: a member elected in its place may turn
+   * out to have lost its data, and then nobody else has what was committed [R8].
+   */
+  readonly deposed?: ServerId
   /** `replica.max.lag.time`: a replica that was not caught up for longer leaves the ISR. */
   readonly maxLagMs: number
   /** Pause between two proposals of the same change. */

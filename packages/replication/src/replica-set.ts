@@ -70,6 +70,8 @@ export class ReplicaSet {
     this.#replicas = options.replicas
       .filter((id) => id !== options.serverId)
       .map((id) => newReplica(id, options.now))
+    const deposed = this.#find(options.deposed ?? '')
+    if (deposed !== undefined) deposed.caughtUpAtMs = options.now - options.maxLagMs - 1
     if (!options.isr.includes(options.serverId)) this.#fence('not-in-isr')
     this.#recount()
   }

@@ -9,6 +9,7 @@ type Start = {
   readonly newest?: number
   readonly highWatermark?: number
   readonly isr?: readonly string[]
+  readonly deposed?: string
 }
 
 /** A leads B and C in leader epoch 5, partition epoch 7. */
@@ -18,6 +19,7 @@ export function lead({
   newest = -1,
   highWatermark = -1,
   isr,
+  deposed,
 }: Start = {}) {
   const options: LeaderOptions = {
     syncPolicy: policy,
@@ -31,6 +33,7 @@ export function lead({
       isr: isr ?? ['A', 'B', 'C'],
       leaderEpoch: 5,
       partitionEpoch: 7,
+      ...(deposed === undefined ? {} : { deposed }),
       maxLagMs: 1000,
       proposalRetryMs: 100,
       isolatedAfterMs: 500,

@@ -232,7 +232,6 @@ export class Controller {
       case 'elect': {
         const { stream, partition, leader: newLeader } = decision.operation
         const answer = answerOf(await metadata.propose(decision.operation))
-        if (answer.kind === 'done' && decision.dismisses) this.#dismiss(report)
         logger.info('metadata: partition gets another leader', {
           stream,
           partition,
@@ -246,17 +245,6 @@ export class Controller {
       default:
         return decision satisfies never
     }
-  }
-
-  /**
-   * A leader that was silent, or leaves, goes out of the ISR with its office: nothing could be
-   * committed until its successor had waited for its lag. One that lives is soon in it again.
-   */
-  #dismiss(report: LeaderReport): void {
-    const { metadata } = this.#options
-    const decision = this.#failover.shrink(metadata.state, { ...report, replica: report.leader })
-    // Refused when the partition has changed meanwhile; its leader decides then.
-    if (decision.kind === 'shrink') void metadata.propose(decision.operation)
   }
 
   #followLeadership(): void {

@@ -18,6 +18,8 @@ type LeadingOptions = Pick<
   /** Hears what is published to the partition's subject. */
   readonly listener: Listener
   readonly roles: Roles
+  /** The leader before this one, if this server knew it. */
+  readonly deposed: string | undefined
   readonly settings: PartitionSettings
   readonly source: AckSource
   readonly receipts: Receipts
@@ -62,7 +64,7 @@ export class Leading {
       replicas:
         shared && fetches
           ? {
-              core: leaderOptions(context, shared, roles),
+              core: leaderOptions(context, shared, options),
               link: replicaLink(context, shared, fetches),
             }
           : undefined,

@@ -172,10 +172,11 @@ export class Partition implements Listener {
    * published from then on is heard. Rejects when it cannot; it then has no role.
    */
   async begin(roles: Roles, facts: LogFacts): Promise<void> {
+    const deposed = this.#roles?.leader
     this.#roles = roles
     this.#proven = facts.proven
     const { replicated } = this.#options
-    if (replicated === undefined) return this.#lead(roles)
+    if (replicated === undefined) return this.#lead(roles, deposed)
     const { serverId } = replicated.replication
     if (roles.leader !== serverId) return this.#follow(roles, replicated)
     const decision = decideLeadership({
@@ -189,7 +190,7 @@ export class Partition implements Listener {
       knownAtStart: facts.knownAtStart,
     })
     const damaged = facts.damaged && roles.replicas.length > 1
-    if (decision === 'lead' && !damaged) return this.#lead(roles)
+    if (decision === 'lead' && !damaged) return this.#lead(roles, deposed)
     this.#role = { kind: 'candidate', candidacy: undefined }
     if (decision === 'stale-metadata') {
       this.#reportNewerLog(roles)
@@ -269,7 +270,7 @@ export class Partition implements Listener {
     this.#role = NO_ROLE
   }
 
-  async #lead(roles: Roles): Promise<void> {
+  async #lead(roles: Roles, deposed: string | undefined): Promise<void> {
     const leading = new Leading(this.#context, {
       ...this.#options,
       settings: this.#settings,
@@ -277,6 +278,7 @@ export class Partition implements Listener {
       source: this.#source,
       receipts: this.#receipts,
       roles,
+      deposed,
       onFailed: (reason, error) => this.#fence(reason, error),
       onStanding: (standing) => this.#onStanding(standing),
     })

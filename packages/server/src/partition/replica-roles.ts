@@ -22,17 +22,20 @@ export type RoleContext = {
 
 /** What the leader core is told of the other replicas. */
 export function leaderOptions(
-  { clock }: RoleContext,
+  { clock, settings }: RoleContext,
   { replication }: ReplicatedOptions,
-  roles: Roles,
+  { roles, deposed }: { readonly roles: Roles; readonly deposed: string | undefined },
 ): ReplicationOptions {
   const { replicas, isr, leaderEpoch, epoch: partitionEpoch } = roles
+  // Below the least size nothing could be committed either, and one replica fewer be elected.
+  const mayLeave = deposed !== undefined && isr.length > settings.minIsr
   return {
     serverId: replication.serverId,
     replicas,
     isr,
     leaderEpoch,
     partitionEpoch,
+    ...(mayLeave ? { deposed } : {}),
     ...leaderPauses(replication.timing()),
     now: clock.monotonicMs(),
   }

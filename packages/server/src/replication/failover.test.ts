@@ -119,6 +119,29 @@ test('a leader that restarts leads in a new epoch only: what it lost its followe
   assert.deepEqual(await valuesOf(cluster.leader.log), ['a', 'y'])
 })
 
+test('a dead leader is out of the ISR as soon as another leads: nobody waits for its lag [R7]', async () => {
+  const lag = { 'clustering.replica.max.lag.time': '60s' }
+  const cluster = await TestCluster.start({ settings: lag })
+  await cluster.write('1')
+  const dead = cluster.leader.id
+  cluster.kill(dead)
+  assert.ok(await cluster.clock.until(() => cluster.meta.leader !== dead, 10_000))
+  await cluster.clock.pass(100)
+  assert.equal(cluster.meta.isr.length, 2, cluster.describe())
+  await cluster.write('2')
+  assert.deepEqual(await valuesOf(cluster.leader.log), ['1', '2'])
+})
+
+test('a dead leader stays in an ISR of the least size: one replica fewer could be elected [KIP-966]', async () => {
+  const cluster = await TestCluster.start({ config: { minIsr: 3 } })
+  await cluster.write('1')
+  const dead = cluster.leader.id
+  cluster.kill(dead)
+  assert.ok(await cluster.clock.until(() => cluster.meta.leader !== dead, 10_000))
+  await cluster.clock.pass(100)
+  assert.ok(cluster.meta.isr.includes(dead), cluster.describe())
+})
+
 test('a leader change while messages flow loses and repeats nothing that was acknowledged', async () => {
   const cluster = await TestCluster.start()
   const acked: string[] = []

@@ -56,7 +56,7 @@ test('a follower that stops after its leader lost its disk stays in the ISR, and
   cluster.kill('a')
   cluster.diskOf('a').wipe()
   await leave(cluster, 'b')
-  assert.deepEqual(cluster.meta.isr, ['a', 'b'])
+  assert.ok(cluster.meta.isr.includes('b'), cluster.describe())
   await cluster.boot('a')
   await cluster.clock.pass(10_000)
   await cluster.boot('b')

@@ -16,6 +16,7 @@ test('two members without their data ask each other once, and the whole one lead
   await cluster.boot('b')
   await cluster.boot('c')
   assert.ok(await cluster.clock.until(() => cluster.meta.leader !== 'a', 20_000))
+  assert.ok(cluster.meta.isr.includes('a'), 'those elected in its place have nothing')
   const before = cluster.operations.length
   await cluster.clock.pass(20_000)
   assert.ok(

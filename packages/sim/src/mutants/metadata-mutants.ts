@@ -251,4 +251,23 @@ export const METADATA_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'deposed-leaves-on-election',
+    breaks:
+      'a leader leaves the ISR when another is elected, though that one may have lost its data [R8]',
+    draw: { servers: 3 },
+    edits: [
+      {
+        file: 'server/src/cluster/controller.ts',
+        find: `        logger.info('metadata: partition gets another leader', {`,
+        replace: `        const now = metadata.state.streams.get(stream)?.partitions[partition]
+        if (now && now.leader !== report.leader) {
+          const { leader, leaderEpoch, epoch: partitionEpoch } = now
+          const left = { stream, partition, leader, leaderEpoch, partitionEpoch }
+          void metadata.propose({ kind: 'shrink-isr', replica: report.leader, ...left })
+        }
+        logger.info('metadata: partition gets another leader', {`,
+      },
+    ],
+  },
 ]

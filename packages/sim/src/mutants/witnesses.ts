@@ -80,5 +80,6 @@ export const WITNESSES: Readonly<Record<string, readonly Witness[]>> = {
   'commits-what-nobody-vouched-for': [{ scenario: 105, seed: 1, by: 'M5' }],
   'follows-any-epoch': [{ scenario: 109, seed: 1, by: 'R9' }],
   'snapshot-forgets-readonly': [{ scenario: 22, seed: 1, by: 'M7' }],
+  'deposed-leaves-on-election': [{ scenario: 110, seed: 1, by: 'L1' }],
   'garbled-snapshot-stops-a-start': [{ scenario: 11, seed: 1, by: 'ALIVE' }],
 }

@@ -119,4 +119,20 @@ export const DIRECTED_SCENARIOS: readonly Scenario[] = [
       return script.trickle(40, 100).wait(8_000).publish(5).wait(4_000).plan()
     },
   },
+  {
+    number: 110,
+    name: 'R8: of two replicas one comes back with an empty disk and is elected while the other is away',
+    plan: (seed) =>
+      new Script(seed, { servers: 5 })
+        .create({ replicas: 2 })
+        .publish(30)
+        .wait(1_000)
+        .do({ kind: 'wipe', server: follower, downMs: 150 })
+        .wait(100)
+        .kill(leader, 7_000)
+        .wait(12_000)
+        .publish(10)
+        .wait(4_000)
+        .plan(),
+  },
 ]
