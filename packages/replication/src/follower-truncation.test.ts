@@ -116,6 +116,16 @@ test('committed records are never cut off: it is a fault, and nothing more happe
   assert.equal(follower.wakeAt, Number.POSITIVE_INFINITY)
 })
 
+test('where nothing is ever synced committed records go that the leader lost with its power [L1]', () => {
+  const view = log(9, [{ epoch: 2, start: 0 }], { highWatermark: 7 })
+  const { answer, step, follower } = follow(view, { syncPolicy: 'never' })
+  const output = answer(2, 6)
+  assert.deepEqual([output.fault, output.truncateTo], [undefined, 6])
+  const cut = log(5, [{ epoch: 2, start: 0 }], { highWatermark: 5 })
+  assert.equal(step({ kind: 'truncated', log: cut, now: 0 }).fetch?.offset, 5)
+  assert.equal(follower.highWatermark, 5)
+})
+
 test('cutting right behind the high watermark is no fault', () => {
   const { answer } = follow(log(9, [{ epoch: 2, start: 0 }], { highWatermark: 7 }))
   assert.equal(answer(2, 8).truncateTo, 8)

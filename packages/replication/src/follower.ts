@@ -8,7 +8,8 @@
  *                                                   └────────────────appended──────────────────┘
  *
  * Invariants: nothing is removed but what a fenced answer of this very leadership rules out, and
- * never at or below the high watermark; an unreachable leader is waited for [R6]. Records are
+ * never at or below the high watermark, unless nothing is ever synced; an unreachable leader is
+ * waited for [R6]. Records are
  * appended only at the end of the log, with epochs that neither fall nor exceed the leader's [R9].
  * The offset that a fetch tells is durable, unless the sync policy is `never` [R4]. The high
  * watermark is the smaller of the leader's and the own end, and is taken over only when the logs
@@ -189,7 +190,7 @@ export class PartitionFollower {
     const { phase, log } = state
     if (phase.kind !== 'asking' || answer.requestId !== state.request?.id) return
     if (!this.#isFromLeader(answer)) return this.#fail(answer.now)
-    const step = continueSearch(log, phase.search, answer)
+    const step = continueSearch(log, phase.search, answer, this.#options.syncPolicy)
     if (step.kind === 'senseless') return this.#fail(answer.now)
     this.#heard(answer.now)
     switch (step.kind) {
@@ -226,6 +227,8 @@ export class PartitionFollower {
     const { phase } = this.#state
     if (phase.kind !== 'cutting') return
     this.#see(log)
+    const highWatermark = Math.min(this.#state.log.highWatermark, log.newestOffset)
+    this.#state.log = { ...this.#state.log, highWatermark }
     // A log that still has what had to go is not what was agreed on: ask again.
     if (log.newestOffset >= phase.end) this.#state.phase = this.#beginSearch(log)
     else this.#makeDurable()

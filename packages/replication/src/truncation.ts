@@ -12,11 +12,13 @@
  *   be compared. What is committed here stays, the rest goes.
  *
  * The high watermark never decides how much is kept for want of an answer [R6, G2], and nothing at
- * or below it is ever given up: a leader that wants that has lost committed records itself.
+ * or below it is given up: a leader that wants that has lost committed records itself. Only where
+ * nothing is ever synced (`never`) a leader may rightly have done so, when power was lost: it leads
+ * as the last resort, and what it has is what there is [L1].
  */
 import { endOfEpoch } from './epochs.ts'
 import type { EpochAnswerInput, FollowerFault, LogView } from './follower-types.ts'
-import type { LeaderEpoch, Offset } from './units.ts'
+import type { LeaderEpoch, Offset, SyncPolicy } from './units.ts'
 
 /** A search under way: `limit` is the smallest next offset that the answers so far leave. */
 export type Search = { readonly epoch: LeaderEpoch; readonly limit: Offset }
@@ -29,21 +31,36 @@ export type SearchStep =
   /** The answer contradicts the question. */
   | { readonly kind: 'senseless' }
 
-export function continueSearch(log: LogView, search: Search, answer: EpochAnswerInput): SearchStep {
+export function continueSearch(
+  log: LogView,
+  search: Search,
+  answer: EpochAnswerInput,
+  syncPolicy: SyncPolicy,
+): SearchStep {
+  const step = nextStep(log, search, answer)
+  if (step.kind !== 'agreed' || syncPolicy === 'never') return step
+  const { end } = step
+  const { newestOffset, highWatermark } = log
+  if (end > newestOffset || end > highWatermark) return step
+  const fault = { kind: 'truncation-below-high-watermark', truncateTo: end, highWatermark } as const
+  return { kind: 'fault', fault }
+}
+
+function nextStep(log: LogView, search: Search, answer: EpochAnswerInput): SearchStep {
   const { epoch: answered, endOffset } = answer
   if (answered === undefined) return agreeWithGo(log, endOffset)
   if (answered > search.epoch || answered < -1 || endOffset < 0) return { kind: 'senseless' }
   if (answered === -1) {
     const keep = Math.max(log.highWatermark + 1, 0)
     // Where the leader's log begins later, what is committed here is merely old.
-    return agreed(log, Math.min(search.limit, endOffset, keep))
+    return agreed(Math.min(search.limit, endOffset, keep))
   }
   const own = endOfEpoch(log.epochs, answered, log.newestOffset + 1)
   if (own.epoch === answered) {
-    return agreed(log, Math.min(search.limit, endOffset, own.endOffset))
+    return agreed(Math.min(search.limit, endOffset, own.endOffset))
   }
   const limit = Math.min(search.limit, own.endOffset)
-  if (own.epoch === -1) return agreed(log, limit)
+  if (own.epoch === -1) return agreed(limit)
   return { kind: 'ask', search: { epoch: own.epoch, limit } }
 }
 
@@ -53,15 +70,8 @@ export function continueSearch(log: LogView, search: Search, answer: EpochAnswer
  */
 function agreeWithGo(log: LogView, endOffset: Offset): SearchStep {
   const next = log.newestOffset + 1
-  if (endOffset <= log.highWatermark) return agreed(log, endOffset)
-  return agreed(log, Math.max(log.highWatermark + 1, Math.min(next, endOffset - 1)))
+  if (endOffset <= log.highWatermark) return agreed(endOffset)
+  return agreed(Math.max(log.highWatermark + 1, Math.min(next, endOffset - 1)))
 }
 
-function agreed(log: LogView, end: Offset): SearchStep {
-  const { newestOffset, highWatermark } = log
-  if (end > newestOffset || end > highWatermark) return { kind: 'agreed', end }
-  return {
-    kind: 'fault',
-    fault: { kind: 'truncation-below-high-watermark', truncateTo: end, highWatermark },
-  }
-}
+const agreed = (end: Offset): SearchStep => ({ kind: 'agreed', end })

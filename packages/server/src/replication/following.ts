@@ -148,18 +148,18 @@ export class Following {
   /** Never rejects. */
   async #truncate(offset: number): Promise<void> {
     const { log, logger } = this.#options
-    const { newestOffset } = log
+    const { newestOffset, highWatermark } = log
     try {
       await log.truncate(offset)
     } catch (error) {
       this.#fail('the log could not be truncated', error)
       return
     }
-    logger.info('replication: records that the leader does not have were removed', {
-      ...this.#at(),
-      from: offset,
-      to: newestOffset,
-    })
+    const text = 'replication: records that the leader does not have were removed'
+    const cut = { ...this.#at(), from: offset, to: newestOffset }
+    // With `streams.sync.policy: never` a power cut may take committed records from the leader.
+    if (offset <= highWatermark) logger.error(`${text}, committed ones too`, cut)
+    else logger.info(text, cut)
     this.#step({ kind: 'truncated', log: viewOf(log), now: this.#now })
   }
 

@@ -56,6 +56,23 @@ test('with sync policy `never` a partition whose every member lost power is led 
   await cluster.converge()
 })
 
+test('with sync policy `never` a replica that is ahead of the last resort follows it, committed or not [L1]', async () => {
+  const cluster = await TestCluster.start({ settings: { 'streams.sync.policy': 'never' } })
+  await cluster.write(...VALUES)
+  await cluster.converge()
+  // c is out of the ISR when the others lose power, and has kept what it has.
+  cluster.kill('c')
+  assert.ok(await cluster.clock.until(() => !cluster.meta.isr.includes('c'), 20_000))
+  for (const id of ['a', 'b']) cluster.kill(id, 'power')
+  for (const id of ['a', 'b']) await cluster.boot(id)
+  assert.ok(await cluster.clock.until(() => cluster.meta.leaderEpoch > 1, 20_000))
+  await cluster.clock.pass(5_000)
+  await cluster.write('anew')
+  await cluster.boot('c')
+  await cluster.converge()
+  for (const id of ['a', 'b', 'c']) assert.deepEqual(await valuesOf(cluster.on(id).log), ['anew'])
+})
+
 test('with sync policy `never` the member that has most left leads after all lost power, not the one asked last [R8]', async () => {
   const cluster = await TestCluster.start({ settings: { 'streams.sync.policy': 'never' } })
   await cluster.write(...VALUES)

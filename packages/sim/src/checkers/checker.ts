@@ -50,6 +50,20 @@ export function leaderLog({ leader, logs }: FinalPartition): ReplicaLog | undefi
   return logs.get(leader) ?? longest
 }
 
+/**
+ * Tells whether power was lost where nothing is ever synced. From then on every member of an ISR may
+ * have lost what was committed; one leads with what it has, and the others follow it [L1].
+ */
+export function committedMayBeLost(cluster: Cluster): () => boolean {
+  let isLost = false
+  cluster.watchers.push({
+    onDown(_machine, how) {
+      isLost ||= how === 'power-cut' && cluster.plan.syncPolicy === 'never'
+    },
+  })
+  return () => isLost
+}
+
 /** Whether the faults of this run leave the promise of an ack policy standing. */
 export function promiseStands(plan: Plan, policy: AckWish): boolean {
   const losesUnsynced = hasFault(plan, 'power-cut', 'disk-error')

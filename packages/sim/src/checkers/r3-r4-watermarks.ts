@@ -6,13 +6,14 @@ import type { Cluster } from '../cluster/cluster.ts'
 import type { Machine } from '../cluster/machine.ts'
 import { readReplicaLog } from '../cluster/replica-log.ts'
 import { hasFault } from '../workload/plan.ts'
-import { Violation, type Checker } from './checker.ts'
+import { committedMayBeLost, Violation, type Checker } from './checker.ts'
 import { beganAnew, tellsOfBeginningAnew } from './begins-anew.ts'
 import { replicasIn, replicasNow } from './replicas-now.ts'
 
 export function watermarks(cluster: Cluster): Checker {
   const seen = new Map<string, { readonly log: object; readonly highWatermark: number }>()
   const anew = new Set<string>()
+  const mayBeLost = committedMayBeLost(cluster)
   cluster.watchers.push({
     onDown(machine, how) {
       if (how === 'power-cut') checkCheckpoints(cluster, machine)
@@ -35,7 +36,7 @@ export function watermarks(cluster: Cluster): Checker {
         }
         const before = seen.get(where)
         const fell = before?.log === log && before.highWatermark > highWatermark
-        if (fell && !anew.delete(where)) {
+        if (fell && !anew.delete(where) && !mayBeLost()) {
           const text = `high watermark of ${where} fell from ${before.highWatermark} to ${highWatermark}`
           throw new Violation('R4', text)
         }

@@ -1,17 +1,18 @@
 /**
  * R6: a replica never gives up what it knows to be committed, neither while its server runs nor by
- * a restart. Only a power cut, a disk that fails or a new one may take it, and retention: a replica
+ * a restart. Only a power cut (where nothing is synced also that of others), a disk that fails or a new one may take it, and retention: a replica
  * begins anew where its leader's log does when that begins behind the end of its own.
  */
 import type { Cluster } from '../cluster/cluster.ts'
 import { hasFault } from '../workload/plan.ts'
-import { Violation, type Checker } from './checker.ts'
+import { committedMayBeLost, Violation, type Checker } from './checker.ts'
 import { beganAnew, type BeganAnew, tellsOfBeginningAnew } from './begins-anew.ts'
 import { replicasNow } from './replicas-now.ts'
 
 export function committedKept(cluster: Cluster): Checker {
   if (hasFault(cluster.plan, 'disk-error', 'damage')) return {}
   const kept = new CommittedKept()
+  const mayBeLost = committedMayBeLost(cluster)
   cluster.watchers.push({
     // Between two looks what was cut off may have been copied again.
     onLog(machine, message, fields) {
@@ -27,6 +28,7 @@ export function committedKept(cluster: Cluster): Checker {
   })
   return {
     onStep() {
+      if (mayBeLost()) return
       kept.checkCuts()
       for (const { machine, running, partition } of replicasNow(cluster)) {
         if (running.log.state === 'open') kept.see(machine.name, partition, running.log)
