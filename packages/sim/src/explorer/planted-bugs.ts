@@ -31,7 +31,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edit: {
       file: 'truncation.ts',
       find: 'const { epoch: answered, endOffset } = answer\n',
-      put: 'const { epoch: answered, endOffset } = answer\n  if (answered !== -2) return agreed(log, log.highWatermark + 1)\n',
+      put: 'const { epoch: answered, endOffset } = answer\n  if (answered !== -2) return agreed(log.highWatermark + 1)\n',
     },
     scope: { restarts: 1 },
   },
@@ -50,8 +50,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'an epoch ends one record too late [G1, LB 7.A2]',
     edit: {
       file: 'truncation.ts',
-      find: 'agreed(log, Math.min(search.limit, endOffset, own.endOffset))',
-      put: 'agreed(log, Math.min(search.limit, endOffset + 1))',
+      find: 'agreed(Math.min(search.limit, endOffset, own.endOffset))',
+      put: 'agreed(Math.min(search.limit, endOffset + 1))',
     },
     scope: { records: 3, epochs: 2 },
     prefix: ['A publishes', 'B fetches from A', 'A publishes', 'B is elected', 'B learns 2'],
@@ -62,7 +62,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edit: {
       file: 'truncation.ts',
       find: "return { kind: 'ask', search: { epoch: own.epoch, limit } }",
-      put: 'return agreed(log, search.limit)',
+      put: 'return agreed(search.limit)',
     },
     scope: { records: 3, epochs: 4 },
     prefix: [
